@@ -1,0 +1,7 @@
+#include <stdio.h>
+
+int main(void)
+{
+    puts("tutti " TT_VERSION);
+    return 0;
+}
