@@ -1,0 +1,66 @@
+# What the suites in tests/suites are written with: sourced by each, which scripts/test runs.
+# A suite prints `ok NAME`, `not ok NAME: why` or `skip NAME: why` for each test, one a line.
+# shellcheck shell=sh
+set -u
+: "${TUTTI_TOP:?is set by scripts/test}" "${TUTTI:?}" "${TUTTI_BUILD:?}" "${TUTTI_TEST_DIR:?}"
+cd "$TUTTI_TOP" || exit 1
+suite=$(basename "$0")
+LUA_PATH="$TUTTI_TOP/tests/support/?.lua;;"
+export LUA_PATH
+
+ok() { printf 'ok %s\n' "$1"; }
+not_ok() { printf 'not ok %s: %s\n' "$1" "$2"; }
+skip() { printf 'skip %s: %s\n' "$1" "$2"; }
+# The whole suite cannot run here.
+skip_all() {
+    skip "$suite" "$1"
+    exit 0
+}
+
+# server NAME [LABEL]: starts tests/support/NAME unless this run has it already, and takes over the
+# variables that it exports. A server that cannot be had here skips LABEL (default: the suite) by
+# name; one that should start and does not fails it. Returns 1 in both cases.
+server() {
+    server_dir=$TUTTI_TEST_DIR/servers/$1
+    if [ ! -e "$server_dir/env" ]; then
+        mkdir -p "$server_dir"
+        server_why=$("$TUTTI_TOP/tests/support/$1" up "$server_dir" 2>"$server_dir/up.log" </dev/null)
+        case $? in
+        0) ;;
+        77)
+            skip "${2:-$suite}" "$server_why"
+            return 1
+            ;;
+        *)
+            cat "$server_dir/up.log"
+            not_ok "${2:-$suite}" "tests/support/$1 did not start: $(tail -n 1 "$server_dir/up.log")"
+            return 1
+            ;;
+        esac
+    fi
+    . "$server_dir/env"
+}
+
+# spec FILE [PREFIX]: runs one Lua spec in its own tutti. PREFIX goes before each test's name.
+spec() {
+    spec_name=${2:-}$(basename "$1" .lua)
+    TUTTI_TEST_FILE=$1 timeout -k 5 "${TUTTI_TEST_FILE_TIMEOUT:-300}" "$TUTTI" run "$1" \
+        >"$TUTTI_TEST_DIR/spec.out" </dev/null
+    spec_code=$?
+    # Names get the prefix; what the tests themselves print passes.
+    sed -E "s|^(ok\|not ok\|skip) |&${2:-}|" "$TUTTI_TEST_DIR/spec.out"
+    case $spec_code in
+    0) grep -q '^# done ' "$TUTTI_TEST_DIR/spec.out" ||
+        not_ok "$spec_name" "ended before its t.done()" ;;
+    124 | 137) not_ok "$spec_name" "hung: stopped after ${TUTTI_TEST_FILE_TIMEOUT:-300} s" ;;
+    *) not_ok "$spec_name" "tutti ended with code $spec_code" ;;
+    esac
+}
+
+# specs FOLDER [PREFIX]: every spec in a folder. Names that start with _ are helpers.
+specs() {
+    for specs_file in "$1"/*.lua; do
+        case $specs_file in */_*.lua | *'*'*) continue ;; esac
+        spec "$specs_file" "${2:-}"
+    done
+}
