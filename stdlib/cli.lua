@@ -1,1 +1,66 @@
-return {}
+-- The command line: finds the command, runs it, and turns what went wrong into one message and the
+-- right exit code. lua/main.c calls main in a coroutine, so that everything here may await.
+
+local host = require "tutti.host"
+local text = require "tutti.text"
+
+local cli = {}
+
+-- Commands in the order of `tutti help`; each is the module of that name below.
+cli.commands = { "run", "check", "graph", "on", "help", "version" }
+
+local modules = {
+  run = "tutti.run",
+  check = "tutti.check",
+  graph = "tutti.graph",
+  on = "tutti.on",
+  help = "tutti.help",
+  version = "tutti.help",
+}
+local same = { ["--help"] = "help", ["-h"] = "help", ["--version"] = "version", ["-V"] = "version" }
+
+-- What a person is told about an error: its message, and for a mistake in a script the traceback.
+local function describe(err)
+  if type(err) == "table" and err.kind or type(err) == "userdata" then
+    return tostring(err), err.kind
+  end
+  return tostring(err), nil
+end
+
+local function complain(err)
+  local message, kind = describe(err)
+  io.stderr:write("tutti: ", (message:gsub("\n*$", "")), "\n")
+  return kind
+end
+
+local function dispatch(argv)
+  local name = argv[1]
+  if name == nil then
+    require("tutti.help").overview(io.stderr)
+    return 2
+  end
+  name = same[name] or name
+  local module = modules[name]
+  if not module then
+    local near = text.suggest(name, cli.commands)
+    error(text.invalid("there is no command %q%s (tutti help lists them)", name,
+      near and (", did you mean %s?"):format(near) or ""), 0)
+  end
+  local rest = table.move(argv, 2, #argv, 1, {})
+  if rest[1] == "--help" or rest[1] == "-h" then
+    name, module, rest = "help", "tutti.help", { name }
+  end
+  return require(module)[name](rest)
+end
+
+-- Runs one command line; returns the exit code. 2 says that nothing had been started.
+function cli.main(argv)
+  local ok, result = pcall(dispatch, argv)
+  if ok then
+    return result
+  end
+  complain(result)
+  return host.operations_started() and 1 or 2
+end
+
+return cli

@@ -1,0 +1,101 @@
+-- tutti help, tutti help COMMAND, tutti version.
+
+local text = require "tutti.text"
+
+local help = {}
+
+local about = {
+  { "run FILE [-- ARG…]", "runs a script, and the workflow that it returns" },
+  { "check FILE", "loads a workflow and checks its graph; runs nothing" },
+  { "graph FILE", "shows the graph as a tree, for Graphviz (--dot) or as --json" },
+  { "on TARGET… -- CMD", "runs one command on many environments at once" },
+  { "help [COMMAND]", "this, or all about a command" },
+  { "version", "the version" },
+}
+
+local commands = {
+  run = {
+    usage = "tutti run FILE [options] [-- ARG…]",
+    notes = {
+      "What follows -- is in the script's `arg`.",
+      "Ctrl-C cancels what runs and rolls back; a second one stops at once.",
+      "Exit codes: 0 completed; 1 failed; 2 the script, graph or arguments are wrong and nothing was",
+      "started; 130 interrupted (143 by SIGTERM, 129 by SIGHUP).",
+    },
+  },
+  check = { usage = "tutti check FILE [options]", notes = { "Exit codes: 0 fine; 2 not." } },
+  graph = { usage = "tutti graph FILE [--dot | --json]", notes = {} },
+  on = {
+    usage = "tutti on TARGET… [options] -- CMD [ARG…]",
+    notes = {
+      "A target is local:, an ssh destination (user@host:port), ssh://…, docker://container,",
+      "docker-image://name:tag or k8s://namespace/pod/container; web-[01:20] is a range.",
+      "One word after -- goes to the shell there; several arrive as they are.",
+      "Exit codes: 0 every target succeeded; 1 not all did.",
+    },
+  },
+}
+
+function help.overview(out)
+  out:write "tutti: workflows across machines, in Lua\n\nusage:\n"
+  local rows = {}
+  for k, row in ipairs(about) do
+    rows[k] = { "  tutti " .. row[1], row[2] }
+  end
+  out:write(table.concat(text.columns(rows), "\n"), [[
+
+
+a workflow:
+  local tutti = require "tutti"
+  local flow = tutti.workflow "hello"
+  flow.task "hello" { run = "echo hello" }
+  flow.task "world" { needs = "hello", on = tutti.ssh "deploy@web-1", run = "echo world" }
+  return flow
+]])
+end
+
+local function options_of(name)
+  local rows, names = {}, {}
+  local known = require("tutti." .. name).options
+  for option in pairs(known) do
+    names[#names + 1] = option
+  end
+  table.sort(names)
+  for _, option in ipairs(names) do
+    local spec = known[option]
+    rows[#rows + 1] = { "  " .. (spec.short and "-" .. spec.short .. ", " or "    ") .. "--" .. option
+      .. (spec.value and " " .. spec.value or ""), spec.about }
+  end
+  return rows
+end
+
+function help.help(argv)
+  local name = argv[1]
+  if not name or name == "help" or name == "version" then
+    help.overview(io.stdout)
+    return 0
+  end
+  local command = commands[name]
+  if not command then
+    local names = {}
+    for known in pairs(commands) do
+      names[#names + 1] = known
+    end
+    local near = text.suggest(name, names)
+    error(text.invalid("there is no command %q%s", name, near and ", did you mean " .. near .. "?"
+      or ""), 0)
+  end
+  io.stdout:write("usage: ", command.usage, "\n\n", table.concat(text.columns(options_of(name)), "\n"),
+    "\n")
+  if #command.notes > 0 then
+    io.stdout:write("\n", table.concat(command.notes, "\n"), "\n")
+  end
+  return 0
+end
+
+function help.version()
+  io.stdout:write("tutti ", require("tutti").version, "\n")
+  return 0
+end
+
+return help
