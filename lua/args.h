@@ -1,0 +1,73 @@
+/* Arguments: the one reader of option tables and of values with units.
+ *
+ * It knows names, types and units, so that every function refuses the same things in the same words:
+ * an unknown option (with a suggestion), a wrong type (naming the option, what was expected and
+ * what came). All errors are kind `invalid` and begin with the user's file:line.
+ *
+ *     static const char *const names[] = {"cwd", "timeout", NULL};
+ *     struct lt_options o;
+ *     lt_options_open(L, &o, 2, "env:run", names, false);
+ *     const char *cwd = lt_option_string(&o, "cwd", NULL);
+ *     int64_t timeout = lt_option_duration(&o, "timeout", TT_NEVER);
+ *
+ * Strings are borrowed from the table: valid while it is on the stack and unchanged. */
+#ifndef LT_ARGS_H
+#define LT_ARGS_H
+
+#include <lua.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct lt_options {
+    lua_State *L;
+    int index;        /* absolute; 0: no table was given, every option has its fallback */
+    const char *what; /* "env:run", "task 'build'": begins the messages */
+    const char *const *names;
+};
+
+/* The value at index must be a table, or nil/none for no options. Every key must be among `names`
+ * (ends with NULL); with `items`, a sequence 1..n may stand beside them. */
+void lt_options_open(lua_State *L, struct lt_options *o, int index, const char *what,
+                     const char *const *names, bool items);
+bool lt_option_given(const struct lt_options *o, const char *name);
+
+/* A missing option is its fallback. */
+const char *lt_option_string(const struct lt_options *o, const char *name, const char *fallback);
+/* Any bytes; *length is set. Without NUL-byte check. NULL when missing. */
+const char *lt_option_bytes(const struct lt_options *o, const char *name, size_t *length);
+int64_t lt_option_integer(const struct lt_options *o, const char *name, int64_t fallback,
+                          int64_t min, int64_t max);
+double lt_option_number(const struct lt_options *o, const char *name, double fallback, double min,
+                        double max);
+bool lt_option_boolean(const struct lt_options *o, const char *name, bool fallback);
+int64_t lt_option_duration(const struct lt_options *o, const char *name, int64_t fallback); /* ms */
+int64_t lt_option_size(const struct lt_options *o, const char *name, int64_t fallback); /* bytes */
+/* An index into choices (ends with NULL). */
+int lt_option_choice(const struct lt_options *o, const char *name, const char *const *choices,
+                     int fallback);
+/* Pushes the value (nil when missing) and returns its type: for functions, tables and unions. */
+int lt_option_push(const struct lt_options *o, const char *name);
+/* Pushes a new sequence of strings from a string or a sequence of strings; its length. Missing: an
+ * empty one. */
+size_t lt_option_strings(const struct lt_options *o, const char *name);
+/* "WHAT: option 'name' must be EXPECTED, got a table". */
+_Noreturn void lt_option_wrong(const struct lt_options *o, const char *name, const char *expected);
+
+/* Positional arguments; `what` names the function. */
+const char *lt_check_string(lua_State *L, int index, const char *what, const char *name);
+int64_t lt_check_duration(lua_State *L, int index, const char *what); /* ms */
+void lt_check_function(lua_State *L, int index, const char *what, const char *name);
+/* A sequence without holes or other keys; its length. */
+size_t lt_check_sequence(lua_State *L, int index, const char *what, const char *name);
+
+/* Values with units. A number is seconds (bytes); text is "250ms" "5s" "2m" "1h30m" "2d" (a plain
+ * number of bytes, "64KiB", "16MiB", "2GiB"). False when it is neither. Negative, NaN: false. */
+bool lt_to_duration(lua_State *L, int index, int64_t *ms);
+bool lt_to_size(lua_State *L, int index, int64_t *bytes);
+/* "a table", "the string 'x'", "3.5": what came instead. Pushes it and returns it. */
+const char *lt_describe(lua_State *L, int index);
+/* The nearest of the names within a small edit distance, or NULL. */
+const char *lt_nearest(const char *word, const char *const *names);
+
+#endif
