@@ -38,12 +38,12 @@ static void list(const char *name)
 
 static bool selected(const char *name)
 {
-    static int passed;
+    static long passed;
     const char *want = getenv("TUTTI_FAULT");
     size_t length = strlen(name);
     if (!want || strncmp(want, name, length) != 0 || (want[length] && want[length] != ':'))
         return false;
-    int nth = want[length] ? atoi(want + length + 1) : 1;
+    long nth = want[length] ? strtol(want + length + 1, NULL, 10) : 1;
     bool later = want[length] && want[strlen(want) - 1] == '+';
     passed++;
     return passed == nth || (later && passed > nth);

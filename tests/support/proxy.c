@@ -231,10 +231,11 @@ static void serve(struct link *l, short client, short server)
 
 static void answer(char *line, char *reply, size_t size)
 {
-    char word[32] = "";
-    long long n = 0;
-    int words = sscanf(line, "%31s %lld", word, &n);
-    bool numbered = words == 2 && n >= 0;
+    char *word = line, *number = strchr(line, ' '), *end = line;
+    if (number)
+        *number++ = '\0';
+    int64_t n = number ? strtoll(number, &end, 10) : -1;
+    bool numbered = number && end != number && !*end && n >= 0;
     snprintf(reply, size, "ok\n");
     if (strcmp(word, "delay") == 0 && numbered)
         delay_ms = n;
@@ -324,7 +325,7 @@ static int listen_tcp(const char *text)
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     if (bind(fd, (struct sockaddr *)&address, length) < 0 || listen(fd, 256) < 0)
         fail(text);
-    struct sockaddr_in bound;
+    struct sockaddr_in bound = {0};
     getsockname(fd, (struct sockaddr *)&bound, &(socklen_t){sizeof bound});
     printf("listening %d\n", ntohs(bound.sin_port));
     fflush(stdout);
