@@ -23,7 +23,7 @@ struct tt_var {
 /* A command, as asked for. Plain data; the owner frees it with tt_command_clear. An executor copies
  * what it needs beyond the call that it got it in. */
 struct tt_command {
-    char *shell; /* a line for the environment's `/bin/sh -c`, or NULL and: */
+    char *shell;    /* a line for the environment's `/bin/sh -c`, or NULL and: */
     char **argv;    /* NULL-terminated, at least one word, byte-exact */
     char *cwd;      /* NULL: the environment's own (here: the current directory) */
     char *user;     /* NULL: whoever the environment runs as */
@@ -66,7 +66,7 @@ enum tt_stream { TT_STDOUT, TT_STDERR };
  * Cancelling any of them leaves the process alone (a cancelled read loses no byte). */
 struct tt_process_class {
     /* Finishes with 1..max bytes, or none at the stream's end: tt_bytes_of(op). A stream that broke
-     * before its end is an error (lost, io), never an end. */
+     * before its end is an error (lost, io), never an end. What is there is given at once. */
     struct tt_op *(*read)(struct tt_process *p, struct tt_scope *scope, enum tt_stream stream,
                           size_t max);
     /* Writes all of it (copied or kept by the executor: `data` need not outlive the call). When the
@@ -78,8 +78,13 @@ struct tt_process_class {
      * still be open then (a grandchild holds them). p->exit is filled. Never an error but a
      * cancelled one. */
     struct tt_op *(*wait)(struct tt_process *p, struct tt_scope *scope);
-    /* Sends a signal to the command's process group. */
+    /* Sends a signal to the command's process group; after the command ended, to what is left of
+     * it. not_found when nothing is. */
     struct tt_op *(*signal)(struct tt_process *p, struct tt_scope *scope, int signal);
+    /* Asked only of a command that is being terminated, after wait finished: finishes once no
+     * living process of its group is left. Where that cannot be observed, use
+     * tt_process_gone_unseen: what may be left is then killed after the grace. */
+    struct tt_op *(*gone)(struct tt_process *p, struct tt_scope *scope);
     /* Lets go of streams, handles and this object. The command has ended, or is given up. */
     void (*free)(struct tt_process *p);
 };
@@ -96,6 +101,8 @@ struct tt_process {
 void tt_process_init(struct tt_process *p, const struct tt_process_class *class_,
                      struct tt_env *env, const char *ref, const char *where);
 void tt_process_clear(struct tt_process *p);
+/* The default for `gone`: runs until it is cancelled. */
+struct tt_op *tt_process_gone_unseen(struct tt_process *p, struct tt_scope *scope);
 
 struct tt_env_class {
     const char *kind; /* "local", "ssh", "docker", "docker-image", "k8s", "k8s-job" */
