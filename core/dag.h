@@ -67,8 +67,11 @@ struct tt_after tt_dag_after(const struct tt_dag *dag, uint32_t node);
 bool tt_dag_next(const struct tt_dag *dag, struct tt_after *walk);
 
 /* The longest path from this node to an end, the node included, by weight. A batch may lengthen the
- * paths of old nodes. */
+ * paths of old nodes, up to those that were closed. */
 uint64_t tt_dag_path(const struct tt_dag *dag, uint32_t node);
+/* Nobody asks for this node's path any more: it and those before it need not be kept up to date.
+ * All before it are closed already. */
+void tt_dag_close(struct tt_dag *dag, uint32_t node);
 
 /* All that come before a node, however far, through needs and after alike: what it may see
  * (results, artifacts). Allocated (free()), ascending, without the node itself; NULL when there are

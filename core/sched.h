@@ -13,7 +13,7 @@
 
 struct tt_sched;
 
-struct tt_sched *tt_sched_new(const struct tt_dag *dag, struct tt_pools *pools);
+struct tt_sched *tt_sched_new(struct tt_dag *dag, struct tt_pools *pools);
 void tt_sched_free(struct tt_sched *sched);
 
 /* The graph grew: takes in the nodes that it does not know yet. */
