@@ -84,5 +84,7 @@ struct tt_op *tt_work(struct tt_scope *scope, const char *name,
                       int (*work)(void *arg, struct tt_error **err), void *arg,
                       void (*drop)(void *arg));
 void *tt_work_arg(struct tt_op *op);
+/* What makes `work` end early when the operation is cancelled; called on the loop thread. */
+void tt_work_on_cancel(struct tt_op *op, void (*interrupt)(void *arg));
 
 #endif

@@ -11,6 +11,7 @@ struct work_op {
     int (*work)(void *arg, struct tt_error **err);
     void *arg;
     void (*drop)(void *arg);
+    void (*interrupt)(void *arg);
     struct tt_error *error;
 };
 
@@ -36,6 +37,8 @@ static void work_cancel(struct tt_op *op, const struct tt_error *why)
     struct work_op *work = (struct work_op *)(void *)op;
     if (uv_cancel((uv_req_t *)&work->request) == 0)
         work->error = tt_error_copy(why);
+    else if (work->interrupt)
+        work->interrupt(work->arg);
 }
 
 static void work_free(struct tt_op *op)
@@ -71,4 +74,9 @@ struct tt_op *tt_work(struct tt_scope *scope, const char *name,
 void *tt_work_arg(struct tt_op *op)
 {
     return ((struct work_op *)(void *)op)->arg;
+}
+
+void tt_work_on_cancel(struct tt_op *op, void (*interrupt)(void *arg))
+{
+    ((struct work_op *)(void *)op)->interrupt = interrupt;
 }
