@@ -1,9 +1,5 @@
 /* A graph of a million tasks and two million edges: built, checked, and scheduled to its end
- * through one pool of eight. Prints seconds and bytes a task; exit 1 when something did not run.
- *
- *     cc -O2 -D_GNU_SOURCE -I. scripts/bench/graph.c
- * core/{dag,pool,sched,heap,names,alloc,buf,error}.c
- *     ./a.out [tasks]                                                                            */
+ * through one pool of eight. Prints seconds and bytes a task; exit 1 when something did not run. */
 #include "core/sched.h"
 
 #include "core/retry.h"
