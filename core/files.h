@@ -34,6 +34,7 @@ struct tt_file;
 struct tt_file_stream_class {
     /* 1..max bytes, or none at the end: tt_bytes_of. Only of files opened for reading. */
     struct tt_op *(*read)(struct tt_file *file, struct tt_scope *scope, size_t max);
+    /* Writes all of it; data need not outlive the call. */
     struct tt_op *(*write)(struct tt_file *file, struct tt_scope *scope, const void *data,
                            size_t length);
     /* Makes what was written visible under its name, atomically, with its mode and owner; verifies
@@ -51,7 +52,7 @@ struct tt_file {
 
 struct tt_write_options {
     int mode;     /* -1: the existing file's mode, or 0666 without the umask's bits */
-    int64_t size; /* total bytes to come when known, else -1 */
+    int64_t size; /* total bytes to come when known, else -1; other than that is an error */
 };
 
 struct tt_file_class {
@@ -111,7 +112,12 @@ const char *tt_digest_of(struct tt_op *op);
 void tt_stat_op_free(struct tt_op *op);
 void tt_entries_op_free(struct tt_op *op);
 void tt_file_op_free(struct tt_op *op);
+/* Appends; takes path and stat->target. */
+void tt_entries_add(struct tt_entries *entries, char *path, const struct tt_stat *stat);
+void tt_entries_sort(struct tt_entries *entries); /* by path, byte by byte */
 void tt_entries_clear(struct tt_entries *entries);
+/* "dir/name"; "name" where dir is NULL, "" or ".". Allocated. */
+char *tt_path_join(const char *dir, const char *name);
 
 /* --- the same over all environments --- */
 
