@@ -11,7 +11,8 @@ end
 t.describe("files", function()
   it("write and read keep bytes exactly, whatever the name", function(env)
     local dir = suite.folder()
-    for _, name in ipairs { "plain", "with space", "$(id)", "a'b\"c", "-n", "new\nline", "\255\254", ".dot" } do
+    for _, name in ipairs { "plain", "with space", "$(id)", "a'b\"c", "-n", "new\nline", "\255\254",
+      ".dot" } do
       local path = dir .. "/" .. name
       env:write(path, "x\0\255\r\n" .. name)
       t.eq(env:read(path), "x\0\255\r\n" .. name)
@@ -66,7 +67,8 @@ t.describe("files", function()
   end)
   it("glob finds by pattern at any depth, with dot files, not through symlinks", function(env)
     local dir = suite.folder()
-    env:run { sh = [[mkdir -p a/b .c 'sp ace' && touch x.txt a/x.txt a/b/x.txt .c/x.txt .x.txt 'sp ace/x.txt' a/y
+    env:run { sh = [[mkdir -p a/b .c 'sp ace'
+      touch x.txt a/x.txt a/b/x.txt .c/x.txt .x.txt 'sp ace/x.txt' a/y
       ln -s . loop]], cwd = dir }
     t.eq(env:with({ cwd = dir }):glob "**/*.txt",
       { ".c/x.txt", ".x.txt", "a/b/x.txt", "a/x.txt", "sp ace/x.txt", "x.txt" })
@@ -82,7 +84,7 @@ t.describe("files", function()
     t.eq(env:stat(dir .. "/t"), nil)
     t.eq(env:read(dir .. "/keep/f"), "")
   end)
-  it("a tree goes up and comes down identical", function(env)
+  it("a tree goes up and comes down identical", function()
     local here, there, back = t.tmpdir() .. "/t", suite.folder() .. "/t", t.tmpdir() .. "/t"
     tutti.here:run { sh = [[mkdir -p t/sub/empty t/.dot 't/sp ace'; cd t
       printf 'a\0b' > sub/f; echo dot > .dot/.f; echo x > 'sp ace/$(id)'; chmod 750 sub; chmod 601 sub/f
