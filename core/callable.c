@@ -1,5 +1,7 @@
 #include "core/callable.h"
 
+#include "core/proc.h"
+
 #include <stdlib.h>
 
 json_t *tt_value_of(struct tt_op *op)
@@ -11,5 +13,6 @@ void tt_value_op_free(struct tt_op *op)
 {
     struct tt_value_op *value = (struct tt_value_op *)(void *)op;
     json_decref(value->value);
+    tt_result_release(value->result);
     free(value);
 }

@@ -31,9 +31,12 @@ struct tt_host {
     const struct tt_host_class *class_;
 };
 
+struct tt_result;
+
 struct tt_value_op {
     struct tt_op op;
-    json_t *value; /* owned; NULL: nothing was returned */
+    json_t *value;            /* owned; NULL: nothing was returned */
+    struct tt_result *result; /* held: of the command whose error was raised; else NULL */
 };
 json_t *tt_value_of(struct tt_op *op); /* borrowed */
 void tt_value_op_free(struct tt_op *op);

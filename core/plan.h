@@ -39,8 +39,9 @@ enum tt_when { TT_WHEN_ALWAYS, TT_WHEN_NEVER, TT_WHEN_CALL };
 
 struct tt_matrix_value {
     char *name;
-    char *text;    /* as in the instance's name, and as MATRIX_name for commands */
-    json_t *value; /* string, number or boolean; borrowed from the plan */
+    char *variable; /* MATRIX_name, for commands */
+    char *text;     /* its value there, and in the instance's name */
+    json_t *value;  /* string, number or boolean; borrowed from the plan */
 };
 
 /* The rarer parts of a task. */
@@ -135,16 +136,18 @@ char *tt_action_text(const struct tt_plan *plan, const struct tt_action *action)
 
 /* --- the plan as tasks of a run --- */
 
-/* Adds the plan's tasks to a run, all or none. Errors are -TT_INVALID and name the declaration's
- * file and line: an unknown need (with the nearest name), a cycle, a number out of range. */
-int tt_plan_join(const struct tt_plan *plan, struct tt_run *run, struct tt_error **err);
-/* The same tasks as specifications for tt_run_ended: pointers into the plan. Free with
+/* A run of the plan's tasks that has started (options NULL: the plain ones). Checks all that can be
+ * checked; errors are -TT_INVALID and name the declaration's file and line: no task at all, an
+ * unknown need (with the nearest name), a cycle, a number out of range, an unknown `only`. */
+int tt_plan_start(const struct tt_plan *plan, const struct tt_run_options *options, int64_t now,
+                  struct tt_run **run, struct tt_error **err);
+/* Only the check. */
+int tt_plan_check(const struct tt_plan *plan, const struct tt_run_options *options,
+                  struct tt_error **err);
+/* The tasks as specifications for tt_run_ended: pointers into the plan. Free with
  * tt_plan_specs_free. */
 struct tt_task_spec *tt_plan_specs(const struct tt_plan *plan);
 void tt_plan_specs_free(struct tt_task_spec *specs);
-/* Checks all that can be checked before a run with these options (NULL: the plain ones). */
-int tt_plan_check(const struct tt_plan *plan, const struct tt_run_options *options,
-                  struct tt_error **err);
 /* The order in which tasks would start, one at a time, if all succeeded: indexes, allocated. */
 int tt_plan_order(const struct tt_plan *plan, const struct tt_run_options *options,
                   uint32_t **order, uint32_t *count, struct tt_error **err);

@@ -49,7 +49,7 @@ struct tt_task_spec *tt_plan_specs(const struct tt_plan *plan)
 {
     uint32_t count = tt_plan_count(plan);
     struct specs *specs = tt_zalloc(sizeof *specs + count * sizeof specs->items[0]);
-    specs->pools = tt_reallocarray(NULL, count + 1, sizeof *specs->pools);
+    specs->pools = tt_reallocarray(NULL, count + 1u, sizeof *specs->pools);
     for (uint32_t i = 0; i < count; i++)
         fill_spec(&specs->items[i], tt_plan_task(plan, i), &specs->pools[i]);
     return specs->items;
@@ -123,7 +123,7 @@ static int refused(const struct tt_plan *plan, size_t culprit, struct tt_error *
     return rc;
 }
 
-int tt_plan_join(const struct tt_plan *plan, struct tt_run *run, struct tt_error **err)
+static int join(const struct tt_plan *plan, struct tt_run *run, struct tt_error **err)
 {
     struct tt_task_spec *specs = tt_plan_specs(plan);
     size_t culprit = SIZE_MAX;
@@ -147,19 +147,19 @@ static int unknown_only(const struct tt_plan *plan, const struct tt_run_options 
     return 0;
 }
 
-static int started(const struct tt_plan *plan, const struct tt_run_options *options,
-                   struct tt_run **out, struct tt_error **err)
+int tt_plan_start(const struct tt_plan *plan, const struct tt_run_options *options, int64_t now,
+                  struct tt_run **out, struct tt_error **err)
 {
     static const struct tt_run_options plain = {0};
     if (tt_plan_count(plan) == 0)
         return tt_fail(err, TT_INVALID, "%s:%d: workflow \"%s\" has no tasks", tt_plan_file(plan),
                        tt_plan_line(plan), tt_plan_name(plan));
     struct tt_run *run = tt_run_new(options ? options : &plain);
-    int rc = tt_plan_join(plan, run, err);
+    int rc = join(plan, run, err);
     if (rc == 0)
         rc = unknown_only(plan, options, err);
     if (rc == 0)
-        rc = tt_run_start(run, 0, err);
+        rc = tt_run_start(run, now, err);
     if (rc < 0) {
         tt_run_free(run);
         run = NULL;
@@ -172,7 +172,7 @@ int tt_plan_check(const struct tt_plan *plan, const struct tt_run_options *optio
                   struct tt_error **err)
 {
     struct tt_run *run;
-    int rc = started(plan, options, &run, err);
+    int rc = tt_plan_start(plan, options, 0, &run, err);
     tt_run_free(run);
     return rc;
 }
@@ -183,7 +183,7 @@ int tt_plan_order(const struct tt_plan *plan, const struct tt_run_options *optio
     struct tt_run_options one = options ? *options : (struct tt_run_options){0};
     one.jobs = 1;
     struct tt_run *run;
-    int rc = started(plan, &one, &run, err);
+    int rc = tt_plan_start(plan, &one, 0, &run, err);
     if (rc < 0)
         return rc;
     *order = tt_reallocarray(NULL, tt_plan_count(plan), sizeof **order);
