@@ -95,7 +95,6 @@ struct tt_record {
     struct tt_error *rollback_error;
     struct tt_result *rollback_result;
     struct tt_artifacts artifacts;
-    char *log;           /* path; NULL: nothing was written */
     bool log_broken;     /* it is incomplete */
     int64_t peak_memory; /* bytes, of all its commands; -1: not observed */
     double cpu;          /* seconds, of all its commands; < 0: not observed */
@@ -114,6 +113,8 @@ const struct tt_task *tt_engine_task(const struct tt_engine *engine, uint32_t in
 const struct tt_plan *tt_engine_plan_of(const struct tt_engine *engine, uint32_t index);
 /* NULL while nothing is known. */
 const struct tt_record *tt_engine_record(const struct tt_engine *engine, uint32_t index);
+/* The path of its log; NULL: nothing was written. */
+const char *tt_engine_log(const struct tt_engine *engine, uint32_t index);
 /* What the task failed by or was cancelled by, in words for people; NULL: nothing. Allocated. */
 struct tt_error *tt_engine_error(const struct tt_engine *engine, uint32_t index);
 

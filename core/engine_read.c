@@ -84,6 +84,12 @@ const struct tt_record *tt_engine_record(const struct tt_engine *engine, uint32_
     return known ? &engine->states[index]->record : NULL;
 }
 
+const char *tt_engine_log(const struct tt_engine *engine, uint32_t index)
+{
+    bool known = index < engine->state_room && engine->states[index];
+    return known ? engine->states[index]->log.path : NULL;
+}
+
 struct tt_error *tt_engine_error(const struct tt_engine *engine, uint32_t index)
 {
     struct tt_task_view view;

@@ -158,15 +158,13 @@ static void on_done(struct tt_op *op, void *arg)
 
 /* ---- the beginning -------------------------------------------------------------------------- */
 
-static void on_output(void *arg, enum tt_stream stream, const char *bytes, size_t length)
+static void spool(struct step *step, const char *bytes, size_t length)
 {
-    struct step *step = arg;
     struct tt_engine *engine = step->engine;
     struct task_state *state = step->state;
-    char *dir = tt_format("%s/logs", engine->run_dir);
+    char *dir = state->log.path ? NULL : tt_format("%s/logs", engine->run_dir);
     struct tt_error *err = NULL;
-    if (!state->record.log_broken &&
-        tt_tasklog_write(&state->log, dir, step->task->name, bytes, length, &err) < 0) {
+    if (tt_tasklog_write(&state->log, dir, step->task->name, bytes, length, &err) < 0) {
         state->record.log_broken = true;
         tt_fail(&err, err->kind, "the log of task \"%s\" is incomplete", step->task->name);
         engine_warn(engine, step->fx.task, err);
@@ -174,6 +172,14 @@ static void on_output(void *arg, enum tt_stream stream, const char *bytes, size_
     }
     free(dir);
     engine->dir_made |= state->log.fd >= 0;
+}
+
+static void on_output(void *arg, enum tt_stream stream, const char *bytes, size_t length)
+{
+    struct step *step = arg;
+    struct tt_engine *engine = step->engine;
+    if (!step->state->record.log_broken)
+        spool(step, bytes, length);
     if (engine->listener.output)
         engine_tell(engine, &(struct tt_event){.type = TT_EV_OUTPUT,
                                                .task = step->fx.task,

@@ -68,7 +68,7 @@ static int open_log(struct tt_tasklog *log, const char *dir, const char *name,
     }
     int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
     log->fd = TT_FAULT("tasklog.open") ? -1 : open(log->path, flags, 0666);
-    if (log->fd < 0 && errno == ENOENT) {
+    if (log->fd < 0 && errno == ENOENT && dir) {
         int rc = tt_make_dirs(dir, err);
         if (rc < 0)
             return rc;

@@ -17,7 +17,7 @@ struct tt_tasklog {
 /* A task's name as a file's: unreserved bytes stay, others become %XX; long ones end in a hash.
  * Different names give different files. Allocated. */
 char *tt_file_name(const char *name);
-/* Appends, making DIR and the file NAME.log when missing. */
+/* Appends, making DIR and the file NAME.log when missing; both may be NULL once path is set. */
 int tt_tasklog_write(struct tt_tasklog *log, const char *dir, const char *name, const void *bytes,
                      size_t length, struct tt_error **err);
 /* Gives the descriptor back; path stays. */
