@@ -68,7 +68,7 @@ int engine_open_store(struct tt_engine *engine, struct tt_error **err)
 /* ---- effects -------------------------------------------------------------------------------- */
 
 /* Why an operation is stopped: the run's own reason, or the task that failed first. */
-static struct tt_error *stop_reason(const struct tt_engine *engine)
+struct tt_error *engine_stop_reason(const struct tt_engine *engine)
 {
     if (engine->why) {
         struct tt_error *why = tt_error_copy(engine->why);
@@ -89,7 +89,7 @@ static void cancel_step(struct tt_engine *engine, uint32_t task)
     struct task_state *state = engine_state(engine, task);
     if (!state->step)
         return;
-    struct tt_error *why = stop_reason(engine);
+    struct tt_error *why = engine_stop_reason(engine);
     step_cancel(state->step, why);
     tt_error_free(why);
 }
@@ -370,6 +370,7 @@ struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_opt
     struct tt_engine *engine = tt_zalloc(sizeof *engine);
     engine->plan = tt_plan_retain(options->plan);
     engine->listener = options->listener;
+    engine->masker = options->masker;
     engine->scope = tt_scope_shielded(loop, TT_NEVER);
     engine->id = new_id(loop);
     engine->run_dir = tt_format("%s/runs/%s", options->state_dir, engine->id);

@@ -16,6 +16,7 @@
 #ifndef TT_ENGINE_H
 #define TT_ENGINE_H
 
+#include "core/mask.h"
 #include "core/plan.h"
 #include "core/proc.h"
 #include "core/run.h"
@@ -74,6 +75,8 @@ struct tt_engine_options {
     uint32_t jobs;    /* 0: the plan's, or max(8, 2 × CPUs) */
     bool no_rollback; /* whatever the plan says */
     const char *state_dir;
+    /* Hides secrets in logs and events (NULL: there are none); outlives the engine. */
+    const struct tt_masker *masker;
     struct tt_listener listener; /* event may be NULL */
 };
 

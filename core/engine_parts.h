@@ -34,6 +34,7 @@ struct tt_engine {
     char *id, *run_dir;
     bool dir_made;
     struct tt_store *store;
+    const struct tt_masker *masker;
     struct tt_listener listener;
     struct tt_timer timer;
     struct tt_job job; /* runs the pump */
@@ -50,6 +51,8 @@ void engine_tell(struct tt_engine *engine, struct tt_event *event); /* fills `at
 void engine_warn(struct tt_engine *engine, uint32_t task, const struct tt_error *why);
 /* An operation has ended: the run hears of it, and its decisions are carried out. */
 void engine_ended(struct tt_engine *engine, const struct tt_op_end *end, struct tt_plan *added);
+/* Why what runs is being stopped, of kind cancelled. */
+struct tt_error *engine_stop_reason(const struct tt_engine *engine);
 /* Opens the store when it is not yet. */
 int engine_open_store(struct tt_engine *engine, struct tt_error **err);
 

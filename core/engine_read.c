@@ -103,6 +103,8 @@ struct tt_error *tt_engine_error(const struct tt_engine *engine, uint32_t index)
             tt_fail(&error, view.error.kind, "%s", view.message ? view.message : "the task failed");
         return error;
     }
+    if (view.error.kind == TT_CANCELLED && !view.message)
+        return engine_stop_reason(engine);
     return tt_error_new(view.error.kind, "%s",
                         view.message ? view.message : tt_kind_name(view.error.kind));
 }

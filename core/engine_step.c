@@ -13,9 +13,8 @@ struct step {
     struct tt_scope *scope; /* its own: the deadline, and what cancels it */
     struct tt_op *op;
     struct tt_task_call call;
+    struct tt_mask masks[2]; /* of the command's streams */
 };
-
-static void perform(struct step *step);
 
 static const struct tt_action *action_of(const struct step *step)
 {
@@ -26,6 +25,66 @@ static const struct tt_action *action_of(const struct step *step)
         return &step->task->more->rollback;
     default:
         return &step->task->run;
+    }
+}
+
+/* ---- output --------------------------------------------------------------------------------- */
+
+static void spool(struct step *step, const char *bytes, size_t length)
+{
+    struct tt_engine *engine = step->engine;
+    struct task_state *state = step->state;
+    char *dir = state->log.path ? NULL : tt_format("%s/logs", engine->run_dir);
+    struct tt_error *err = NULL;
+    if (tt_tasklog_write(&state->log, dir, step->task->name, bytes, length, &err) < 0) {
+        state->record.log_broken = true;
+        tt_fail(&err, err->kind, "the log of task \"%s\" is incomplete", step->task->name);
+        engine_warn(engine, step->fx.task, err);
+        tt_error_free(err);
+    }
+    free(dir);
+    engine->dir_made |= state->log.fd >= 0;
+}
+
+static void deliver_output(struct step *step, enum tt_stream stream, const char *bytes,
+                           size_t length)
+{
+    struct tt_engine *engine = step->engine;
+    if (length == 0)
+        return;
+    if (!step->state->record.log_broken)
+        spool(step, bytes, length);
+    if (engine->listener.output)
+        engine_tell(engine, &(struct tt_event){.type = TT_EV_OUTPUT,
+                                               .task = step->fx.task,
+                                               .phase = step->fx.phase,
+                                               .stream = stream,
+                                               .text = bytes,
+                                               .length = length});
+}
+
+static void on_output(void *arg, enum tt_stream stream, const char *bytes, size_t length)
+{
+    struct step *step = arg;
+    const struct tt_masker *masker = step->engine->masker;
+    if (!masker || tt_masker_empty(masker)) {
+        deliver_output(step, stream, bytes, length);
+        return;
+    }
+    struct tt_buf masked = {0};
+    tt_mask_feed(masker, &step->masks[stream], bytes, length, &masked);
+    deliver_output(step, stream, masked.data, masked.length);
+    tt_buf_free(&masked);
+}
+
+/* Bytes that could have been the beginning of a secret are known now not to be one. */
+static void flush_output(struct step *step)
+{
+    for (int i = 0; i < 2; i++) {
+        struct tt_buf rest = {0};
+        tt_mask_end(&step->masks[i], &rest);
+        deliver_output(step, (enum tt_stream)i, rest.data, rest.length);
+        tt_buf_free(&rest);
     }
 }
 
@@ -52,6 +111,7 @@ static struct tt_error *command_end(struct step *step, struct tt_outcome *outcom
 {
     struct tt_record *record = &step->state->record;
     struct tt_result *result = tt_result_of(step->op);
+    flush_output(step);
     if (step->fx.phase == TT_PHASE_RUN)
         keep_result(&record->result, result);
     if (step->fx.phase == TT_PHASE_ROLLBACK)
@@ -157,37 +217,6 @@ static void on_done(struct tt_op *op, void *arg)
 }
 
 /* ---- the beginning -------------------------------------------------------------------------- */
-
-static void spool(struct step *step, const char *bytes, size_t length)
-{
-    struct tt_engine *engine = step->engine;
-    struct task_state *state = step->state;
-    char *dir = state->log.path ? NULL : tt_format("%s/logs", engine->run_dir);
-    struct tt_error *err = NULL;
-    if (tt_tasklog_write(&state->log, dir, step->task->name, bytes, length, &err) < 0) {
-        state->record.log_broken = true;
-        tt_fail(&err, err->kind, "the log of task \"%s\" is incomplete", step->task->name);
-        engine_warn(engine, step->fx.task, err);
-        tt_error_free(err);
-    }
-    free(dir);
-    engine->dir_made |= state->log.fd >= 0;
-}
-
-static void on_output(void *arg, enum tt_stream stream, const char *bytes, size_t length)
-{
-    struct step *step = arg;
-    struct tt_engine *engine = step->engine;
-    if (!step->state->record.log_broken)
-        spool(step, bytes, length);
-    if (engine->listener.output)
-        engine_tell(engine, &(struct tt_event){.type = TT_EV_OUTPUT,
-                                               .task = step->fx.task,
-                                               .phase = step->fx.phase,
-                                               .stream = stream,
-                                               .text = bytes,
-                                               .length = length});
-}
 
 static struct tt_op *start_command(struct step *step, const struct tt_action *action)
 {

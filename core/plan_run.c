@@ -151,6 +151,7 @@ int tt_plan_start(const struct tt_plan *plan, const struct tt_run_options *optio
                   struct tt_run **out, struct tt_error **err)
 {
     static const struct tt_run_options plain = {0};
+    *out = NULL;
     if (tt_plan_count(plan) == 0)
         return tt_fail(err, TT_INVALID, "%s:%d: workflow \"%s\" has no tasks", tt_plan_file(plan),
                        tt_plan_line(plan), tt_plan_name(plan));
@@ -160,11 +161,10 @@ int tt_plan_start(const struct tt_plan *plan, const struct tt_run_options *optio
         rc = unknown_only(plan, options, err);
     if (rc == 0)
         rc = tt_run_start(run, now, err);
-    if (rc < 0) {
+    if (rc < 0)
         tt_run_free(run);
-        run = NULL;
-    }
-    *out = run;
+    else
+        *out = run;
     return rc;
 }
 
