@@ -133,15 +133,7 @@ static bool fire_due(struct tt_run *run)
     return any;
 }
 
-/* Every event begins with this: what was due by then comes before it. */
-static void pass(struct tt_run *run, int64_t now)
-{
-    if (now > run->now)
-        run->now = now;
-    fire_due(run);
-}
-
-/* Every event ends with this: all that can go on does. Ends of tasks that have nothing to do come
+/* What every event ends with: all that can go on does. Ends of tasks that have nothing to do come
  * about in here, so it goes round until nothing happens any more. */
 static void go_on(struct tt_run *run)
 {
@@ -163,6 +155,12 @@ static void go_on(struct tt_run *run)
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
+
+static void set_now(struct tt_run *run, int64_t now)
+{
+    if (now > run->now)
+        run->now = now;
+}
 
 /* Marks those of `only` and all that they need; the others have no part in this run. */
 static int select_tasks(struct tt_run *run, struct tt_error **err)
@@ -229,7 +227,7 @@ int tt_run_ended(struct tt_run *run, int64_t now, const struct tt_op_end *end,
         return tt_fail(err, TT_INVALID, "operation %llx does not run", (unsigned long long)end->op);
     if (end->added_count && run->tasks[task].phase != TT_PHASE_RUN)
         return tt_fail(err, TT_INVALID, "only a task's run operation can add tasks");
-    pass(run, now);
+    set_now(run, now);
     if (run->tasks[task].rollback == TT_ROLLBACK_RUNNING)
         tt_rollback_ended(run, task, &end->outcome);
     else
@@ -242,7 +240,7 @@ void tt_run_tick(struct tt_run *run, int64_t now)
 {
     if (run->status != TT_RUN_RUNNING)
         return;
-    pass(run, now);
+    set_now(run, now);
     go_on(run);
 }
 
@@ -250,11 +248,9 @@ void tt_run_cancel(struct tt_run *run, int64_t now)
 {
     if (run->status != TT_RUN_RUNNING || run->interrupted || !run->unended)
         return;
-    pass(run, now);
-    if (run->unended) {
-        run->interrupted = true;
-        run->interrupted_first = run->failures.count == 0;
-        tt_run_stop(run, STOP_CANCEL);
-    }
+    set_now(run, now);
+    run->interrupted = true;
+    run->interrupted_first = run->failures.count == 0;
+    tt_run_stop(run, STOP_CANCEL);
     go_on(run);
 }

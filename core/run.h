@@ -15,7 +15,8 @@
  * views and history are folds over the effects (or read the state at the end).
  *
  * A task's life:  (needs and after have ended) → when → its slots → input → run → health → output
- *   - when holds no slot. False: the task is skipped, and those that need it too.
+ *   - when holds no slot and has the attempt's timeout to itself. False: the task is skipped, and
+ *     those that need it too. If it fails the task has failed, without an attempt.
  *   - A failure of input or run is tried again as its policy says; back-off holds no slot.
  *   - A health check that fails is repeated after its interval, never the operation. When its
  *     retries are used up the task fails for good, with kind `health`. The slots stay held.

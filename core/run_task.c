@@ -197,7 +197,6 @@ void tt_task_attempt(struct tt_run *run, uint32_t t)
     struct task *task = &run->tasks[t];
     tt_run_timer(run, t, TT_NEVER);
     task->holds = true;
-    task->check = 0;
     if (task->attempt++ == 0) {
         task->started = run->now;
         task->ends_at = tt_run_after(run, task->deadline);

@@ -374,8 +374,6 @@ static void settle(struct model *m)
 static void pass(struct model *m, int64_t now)
 {
     m->now = now > m->now ? now : m->now;
-    while (an_alarm_goes(m))
-        continue;
 }
 
 void model_start(struct model *m, int64_t now)
