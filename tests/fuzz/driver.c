@@ -77,7 +77,7 @@ static void load_all(const char *path)
 }
 
 /* Replaces `old` bytes at `at` by `size` others, as far as there is room. */
-static void splice(struct input *in, size_t at, size_t old, const uint8_t *bytes, size_t size)
+static void exchange(struct input *in, size_t at, size_t old, const uint8_t *bytes, size_t size)
 {
     size_t rest = in->size - at - old;
     if (at + size + rest > max_size)
@@ -102,28 +102,28 @@ static void mutate(struct input *in)
         break;
     case 1: /* a byte that parsers care about */
         some[0] = odd[random_below(sizeof odd)];
-        splice(in, at, random_below(2) && rest ? 1 : 0, some, 1);
+        exchange(in, at, random_below(2) && rest ? 1 : 0, some, 1);
         break;
     case 2: /* less */
-        splice(in, at, random_below(rest + 1), NULL, 0);
+        exchange(in, at, random_below(rest + 1), some, 0);
         break;
     case 3: /* a run of one byte */
         length = random_below(sizeof some) + 1;
         memset(some, (int)random_below(256), length);
-        splice(in, at, 0, some, length);
+        exchange(in, at, 0, some, length);
         break;
     case 4: /* a piece of a seed, put in or over */
-        splice(in, at, random_below(2) ? random_below(rest + 1) : 0, other->bytes + from, length);
+        exchange(in, at, random_below(2) ? random_below(rest + 1) : 0, other->bytes + from, length);
         break;
     case 5: /* a piece of itself again */
         length = random_below(rest < sizeof some ? rest + 1 : sizeof some);
         memcpy(some, in->bytes + at, length);
-        splice(in, random_below(in->size + 1), 0, some, length);
+        exchange(in, random_below(in->size + 1), 0, some, length);
         break;
     default: /* a number */
         length = (size_t)snprintf((char *)some, sizeof some, "%lld",
                                   (long long)(random_below(2) ? random_below(300) : state));
-        splice(in, at, 0, some, length);
+        exchange(in, at, 0, some, length);
     }
 }
 
