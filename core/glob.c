@@ -43,6 +43,9 @@ struct tt_glob {
 
 /* --- characters --- */
 
+/* Not a character: what follows a directory's name where the pattern ends with a slash. */
+enum { directory_mark = 0x120000 };
+
 /* The character at *at, which moves on. A byte that is not UTF-8 is a character beyond Unicode; so
  * are the bytes of an overlong form, or a '/' could hide in one. */
 static uint32_t next_char(const unsigned char **at)
@@ -107,7 +110,7 @@ static void emit_loop(struct tt_glob *glob, enum what what)
     glob->steps[loop].b = here(glob);
 }
 
-/* At "**" that makes a whole component: "**" "/" is (.*"/")?, else .+ */
+/* At "**" that makes a whole component: before a slash it is, with that, (.*\/)?, else .+ */
 static void parse_deep(struct parser *p)
 {
     struct tt_glob *glob = p->glob;
@@ -121,6 +124,12 @@ static void parse_deep(struct parser *p)
     }
     while (*p->at == '/')
         p->at++;
+    if (!*p->at) {
+        emit(glob, DEEP, 0, 0);
+        emit_loop(glob, DEEP);
+        emit(glob, CHAR, directory_mark, 0);
+        return;
+    }
     uint32_t option = emit(glob, FORK, 0, 0);
     glob->steps[option].a = here(glob);
     emit_loop(glob, DEEP);
@@ -218,13 +227,32 @@ static int parse_choice(struct parser *p)
     return 0;
 }
 
+/* A slash at the end asks for a directory; at the end of an alternative it may also go on. */
+static void emit_slash(struct parser *p)
+{
+    struct tt_glob *glob = p->glob;
+    while (*p->at == '/')
+        p->at++;
+    if (*p->at && p->depth > 0 && (*p->at == ',' || *p->at == '}')) {
+        uint32_t fork = emit(glob, FORK, here(glob) + 1, here(glob) + 3);
+        emit(glob, CHAR, '/', 0);
+        emit(glob, JUMP, fork + 4, 0);
+        emit(glob, CHAR, directory_mark, 0);
+    } else {
+        emit(glob, CHAR, *p->at ? '/' : directory_mark, 0);
+    }
+}
+
 static int parse_char(struct parser *p)
 {
     if (*p->at == '\\' && !*++p->at)
         return bad(p, "ends with a lone backslash");
     uint32_t c = next_char(&p->at);
-    emit(p->glob, CHAR, c, 0);
     p->start = c == '/';
+    if (p->start)
+        emit_slash(p);
+    else
+        emit(p->glob, CHAR, c, 0);
     return 0;
 }
 
@@ -352,6 +380,8 @@ static bool in_set(const struct tt_glob *glob, const struct step *step, uint32_t
 
 static bool takes(const struct tt_glob *glob, const struct step *step, uint32_t c, bool link)
 {
+    if (c == directory_mark)
+        return step->what == CHAR && step->a == c;
     switch (step->what) {
     case CHAR:
         return step->a == c;
@@ -404,12 +434,12 @@ static bool matched(const struct tt_glob *glob, bool *hits)
     return any;
 }
 
-/* A directory also matches what its name with a slash does. */
+/* A directory also matches where the pattern wants one. */
 static bool matched_here(struct tt_glob *glob, bool directory, bool *hits)
 {
     bool any = matched(glob, hits);
     if (directory && (!any || hits)) {
-        advance(glob, '/', false);
+        advance(glob, directory_mark, false);
         any |= matched(glob, hits);
     }
     return any;
@@ -449,7 +479,9 @@ bool tt_glob_enter(struct tt_glob *glob, const void *place, const char *name, bo
     memcpy(below, glob->now, tt_glob_place_size(glob));
     for (size_t at = 0; at < glob->count; at++) {
         const struct step *step = &glob->steps[at];
-        bool consumes = step->what <= DEEP || (step->what == SET && (step->negated || step->b));
+        bool consumes = step->what == ANY || step->what == DEEP ||
+                        (step->what == CHAR && step->a != directory_mark) ||
+                        (step->what == SET && (step->negated || step->b > 0));
         if (consumes && (glob->now[at / 64] >> at % 64 & 1))
             return true;
     }

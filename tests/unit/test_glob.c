@@ -98,6 +98,12 @@ static void directories(void **state)
     assert_false(match("a/**", "a", true));
     assert_true(match("a", "a", true));
     assert_false(match(".", "a", true));
+    assert_false(match("a/*", "a", true));
+    assert_false(match("a/{b,}", "a", true));
+    assert_true(match("{a/,b}", "a", true));
+    assert_false(match("{a/,b}", "a", false));
+    assert_true(match("{a/,b/}c", "a/c", false));
+    assert_true(match("a//", "a", true));
 }
 
 static void refused(void **state)
