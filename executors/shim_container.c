@@ -49,7 +49,7 @@ static void enter(struct tt_buf *script, const char *cwd, const char *nonce)
         assign_octal(script, "d", path);
         tt_buf_text(script, "cd \"$d\"");
     }
-    tt_buf_format(script, " || { printf '\\036%sC\\037' >&2; exit 126; }; ", nonce);
+    tt_buf_format(script, " || { printf '\\036%s:C\\037' >&2; exit 126; }; ", nonce);
     free(path);
 }
 
@@ -80,7 +80,7 @@ json_t *tx_shim_container(const struct tt_command *command, const char *nonce, j
     add_vars(command, &script, *vars);
     if (tx_shim_enters(command))
         enter(&script, command->cwd, nonce);
-    tt_buf_format(&script, "printf '\\036%sP %%d %%d\\037' $$ $$ >&2; ", nonce);
+    tt_buf_format(&script, "printf '\\036%s:P%%d %%d\\037' $$ $$ >&2; ", nonce);
     json_array_append_new(argv, json_string("/bin/sh"));
     json_array_append_new(argv, json_string("-c"));
     json_array_append_new(argv, json_null()); /* the script's place */
