@@ -1,8 +1,8 @@
 /* Arguments: the one reader of option tables and of values with units.
  *
- * It knows names, types and units, so that every function refuses the same things in the same words:
- * an unknown option (with a suggestion), a wrong type (naming the option, what was expected and
- * what came). All errors are kind `invalid` and begin with the user's file:line.
+ * It knows names, types and units, so that every function refuses the same things in the same
+ * words: an unknown option (with a suggestion), a wrong type (naming the option, what was expected
+ * and what came). All errors are kind `invalid` and begin with the user's file:line.
  *
  *     static const char *const names[] = {"cwd", "timeout", NULL};
  *     struct lt_options o;

@@ -2,9 +2,9 @@
  *
  * A table with a metatable and the fields kind, message, cause, env, task, code, result, traceback
  * (those that apply). tostring gives "message: cause: …". The message begins with the user's
- * file:line. Errors raised with error("text") are turned into kind `script` where they leave a task;
- * a user's own tables pass unchanged and count as `script`, or as the contract's kind that their
- * field `kind` names. */
+ * file:line. Errors raised with error("text") are turned into kind `script` where they leave a
+ * task; a user's own tables pass unchanged and count as `script`, or as the contract's kind that
+ * their field `kind` names. */
 #ifndef LT_LERROR_H
 #define LT_LERROR_H
 
@@ -36,8 +36,10 @@ struct tt_error *lt_error_of(lua_State *L, int index);
 void lt_error_wrap(lua_State *L);
 /* True for a tutti.Error. */
 bool lt_is_error(lua_State *L, int index);
+/* Gives the tutti.Error at index (other values: nothing) a traceback, unless it has one. */
+void lt_error_set_traceback(lua_State *L, int index, const char *traceback);
 
-/* Pushes a traceback of L that shows user frames only: "stack traceback:\n\t…". */
+/* Pushes on L a traceback of `of` that shows user frames only: "stack traceback:\n\t…". */
 void lt_push_traceback(lua_State *L, lua_State *of, int level);
 
 /* Makes the metatable and tutti.Error's constructor; leaves the constructor on the stack. */

@@ -1,7 +1,153 @@
-#include <stdio.h>
+/* The process: state, signals, the command line in Lua, the exit code. */
+#include "core/alloc.h"
+#include "executors/guardian.h"
+#include "lua/lerror.h"
+#include "lua/task.h"
 
-int main(void)
+#include <errno.h>
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct lt_vm *vm;
+static uv_async_t wake;
+static volatile sig_atomic_t first_signal;
+
+/* --- signals ---
+ *
+ * The handler runs at any moment, also while Lua does not return to the loop: the first signal asks
+ * the running code to stop and wakes the loop; a second Ctrl-C ends the process at once. */
+
+static void on_signal(int signal)
 {
-    puts("tutti " TT_VERSION);
+    int saved = errno;
+    if (first_signal && signal == SIGINT) {
+        tx_guardian_kill_all();
+        _exit(128 + SIGINT);
+    }
+    if (!first_signal) {
+        first_signal = signal;
+        lt_vm_interrupt(vm);
+        uv_async_send(&wake);
+    }
+    errno = saved;
+}
+
+static const char *signal_text(int signal)
+{
+    return signal == SIGINT ? "interrupted" : signal == SIGHUP ? "hung up" : "terminated";
+}
+
+static void on_wake(uv_async_t *async)
+{
+    (void)async;
+    lt_vm_cancel_program(vm, signal_text(first_signal));
+}
+
+/* Also those that were inherited as ignored: a background job can still be interrupted. */
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+/* --- the command line --- */
+
+struct arguments {
+    int argc;
+    char **argv;
+};
+
+static int prepare_main(lua_State *L, void *arg)
+{
+    const struct arguments *a = arg;
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "tutti.cli");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "main");
+    lua_remove(L, -2);
+    lua_createtable(L, a->argc, 0);
+    for (int i = 1; i < a->argc; i++) {
+        lua_pushstring(L, a->argv[i]);
+        lua_rawseti(L, -2, i);
+    }
+    return 1;
+}
+
+struct outcome {
+    struct tt_op *op;
+    int code;
+};
+
+static int read_code(lua_State *L)
+{
+    struct outcome *outcome = lua_touserdata(L, 1);
+    if (lt_call_push(L, outcome->op) > 0 && lua_isinteger(L, -1))
+        outcome->code = (int)lua_tointeger(L, -1);
     return 0;
+}
+
+static void on_done(struct tt_op *op, void *finished)
+{
+    (void)op;
+    *(bool *)finished = true;
+}
+
+/* Runs cli.main to its end. */
+static int run_main(struct tt_loop *loop, struct arguments *arguments)
+{
+    bool finished = false;
+    struct outcome outcome = {lt_call(vm, lt_vm_base(vm), "tutti", prepare_main, arguments), 1};
+    tt_op_await(outcome.op, on_done, &finished);
+    if (!tt_loop_run(loop, &finished)) {
+        fprintf(stderr, "tutti: nothing is left that could happen: tasks wait for each other\n");
+        fflush(NULL);
+        _exit(1);
+    }
+    if (outcome.op->error) {
+        char *text = tt_error_text(outcome.op->error);
+        const char *traceback = lt_call_traceback(outcome.op);
+        fprintf(stderr, "tutti: %s\n%s%s", text, traceback ? traceback : "", traceback ? "\n" : "");
+        free(text);
+    } else {
+        lt_vm_protect(vm, read_code, &outcome, NULL);
+    }
+    tt_op_release(outcome.op);
+    lt_vm_exiting(vm, &outcome.code);
+    return first_signal ? 128 + first_signal : outcome.code;
+}
+
+int main(int argc, char **argv)
+{
+    struct tt_loop *loop;
+    struct tt_error *err = NULL;
+    struct arguments arguments = {argc, argv};
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t seed = (uint64_t)now.tv_nsec ^ (uint64_t)getpid() << 32 ^ (uint64_t)now.tv_sec << 20;
+    if (tt_loop_new(&loop, TT_CLOCK_REAL, seed, &err) < 0 || lt_vm_new(&vm, loop, &err) < 0) {
+        char *text = tt_error_text(err);
+        fprintf(stderr, "tutti: %s\n", text);
+        return 1;
+    }
+    uv_async_init(tt_loop_uv(loop), &wake, on_wake);
+    uv_unref((uv_handle_t *)&wake);
+    catch_signals();
+    int code = run_main(loop, &arguments);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+    uv_close((uv_handle_t *)&wake, NULL);
+    lt_vm_free(vm);
+    tt_loop_free(loop);
+    tx_guardian_stop();
+    return fflush(stdout) == 0 && !ferror(stdout) ? code : code ? code : 1;
 }

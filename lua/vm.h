@@ -14,6 +14,7 @@
 #include "core/scope.h"
 
 #include <lua.h>
+#include <stdbool.h>
 
 struct lt_vm;
 
@@ -39,6 +40,13 @@ void lt_unref(struct lt_vm *vm, int ref);
  * file is only being looked at. `why` must outlive its use. */
 void lt_vm_forbid_operations(struct lt_vm *vm, const char *why);
 const char *lt_vm_forbidden(const struct lt_vm *vm);
+
+/* An operation that touches an environment begins: from now on a failure is not "nothing ran". */
+void lt_vm_note_operation(struct lt_vm *vm);
+
+/* The script being run, and the directory it lies in; NULL before there is one. Borrowed. */
+void lt_vm_set_script(struct lt_vm *vm, const char *path);
+const char *lt_vm_script_dir(const struct lt_vm *vm);
 
 /* Cancels the program scope (the first reason stays). */
 void lt_vm_cancel_program(struct lt_vm *vm, const char *why);

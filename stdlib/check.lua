@@ -1,6 +1,5 @@
 -- tutti check FILE: loads the workflow and checks its graph; runs nothing.
 
-local engine = require "tutti.engine"
 local load_script = require "tutti.load"
 local options = require "tutti.options"
 local text = require "tutti.text"
@@ -31,6 +30,7 @@ end
 function check.check(argv)
   local opts, words = options.parse("check", check.options, argv)
   local file = load_script.only_file("check", words)
+  local engine = require "tutti.engine"
   local flow = load_script.flow(file, words.rest, "check")
   engine.check(flow, { params = check.params("check", opts.param) })
   local info = engine.info(flow)

@@ -21,10 +21,11 @@ local same = { ["--help"] = "help", ["-h"] = "help", ["--version"] = "version", 
 
 -- What a person is told about an error: its message, and for a mistake in a script the traceback.
 local function describe(err)
-  if type(err) == "table" and err.kind or type(err) == "userdata" then
-    return tostring(err), err.kind
+  if type(err) ~= "table" then
+    return tostring(err), nil
   end
-  return tostring(err), nil
+  local traceback = err.kind == "script" and err.traceback
+  return tostring(err) .. (traceback and "\n" .. traceback or ""), err.kind
 end
 
 local function complain(err)

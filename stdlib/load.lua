@@ -25,10 +25,10 @@ function load_script.file(path, arguments, why)
     error(text.invalid("%s", mistake), 0)
   end
   if not why then
-    return chunk(table.unpack(arg))
+    return host.program(chunk, table.unpack(arg))
   end
   host.forbid(("while the file is loaded for %s"):format(why))
-  local results = table.pack(pcall(chunk, table.unpack(arg)))
+  local results = table.pack(pcall(host.program, chunk, table.unpack(arg)))
   host.forbid(nil)
   if not results[1] then
     error(results[2], 0)

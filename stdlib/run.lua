@@ -64,7 +64,7 @@ local function run_flow(flow, opts, settings)
   settings.state = opts.state or os.getenv "TUTTI_STATE"
   settings.rollback = not opts["no-rollback"]
   settings.output = view ~= nil
-  local document = engine.run(flow, settings, view and function(events, n)
+  local document = host.program(engine.run, flow, settings, view and function(events, n)
     view:events(events, n)
   end)
   if view then

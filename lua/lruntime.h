@@ -1,0 +1,10 @@
+/* tutti.host: the functions in C that stdlib/ stands on: tasks, the process's streams, what the
+ * command line decides about the script. */
+#ifndef LT_LRUNTIME_H
+#define LT_LRUNTIME_H
+
+#include <lua.h>
+
+int luaopen_tutti_host(lua_State *L);
+
+#endif

@@ -1,0 +1,10 @@
+#include "lua/modules.h"
+
+#include "lua/lruntime.h"
+#include "lua/lvalue.h"
+
+const struct lt_module lt_modules[] = {
+    {"host", luaopen_tutti_host},
+    {"json", luaopen_tutti_json},
+    {0, 0},
+};

@@ -1,0 +1,475 @@
+#include "lua/task.h"
+
+#include "core/alloc.h"
+#include "lua/lerror.h"
+#include "lua/spawn.h"
+#include "lua/state.h"
+
+#include <lauxlib.h>
+#include <stdlib.h>
+
+enum { cleanup_ms = 10000, patience = 8 /* refused awaits before force is used */ };
+
+/* --- awaiting --- */
+
+struct tt_scope *lt_task_scope(lua_State *L)
+{
+    struct lt_vm *vm = lt_vm_of(L);
+    struct lt_task *task = vm->current;
+    if (!task)
+        lt_raisef(L, TT_INVALID, "operations can only be used while a script is running");
+    const struct tt_error *why = tt_scope_why(task->scope);
+    if (lt_in_cleanup(vm)) {
+        if (!task->cleanup)
+            task->cleanup =
+                tt_scope_shielded(vm->loop, why ? tt_loop_now(vm->loop) + cleanup_ms : TT_NEVER);
+        if (!tt_scope_why(task->cleanup))
+            return task->cleanup;
+        why = tt_scope_why(task->cleanup);
+    }
+    if (why) {
+        if (++task->refusals > patience)
+            lt_stop_current(vm);
+        lt_raise(L, tt_error_copy(why));
+    }
+    uv_update_time(tt_loop_uv(vm->loop)); /* Lua may have run for long: deadlines count from now */
+    return task->scope;
+}
+
+/* "table.sort" for the function at the top of the stack, which is popped; NULL when no library has
+ * it. */
+static const char *library_name(lua_State *L)
+{
+    static const char *const libraries[] = {"table", "string", "utf8", "debug", "_G", NULL};
+    int function = lua_gettop(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    for (int i = 0; libraries[i]; i++) {
+        if (lua_getfield(L, function + 1, libraries[i]) == LUA_TTABLE)
+            for (lua_pushnil(L); lua_next(L, function + 2); lua_pop(L, 1))
+                if (lua_rawequal(L, -1, function) && lua_type(L, -2) == LUA_TSTRING) {
+                    const char *prefix = libraries[i][0] == '_' ? "" : libraries[i];
+                    return lua_pushfstring(L, "%s%s%s", prefix, *prefix ? "." : "",
+                                           lua_tostring(L, -2));
+                }
+        lua_settop(L, function + 1);
+    }
+    lua_settop(L, function - 1);
+    return NULL;
+}
+
+/* The C function that cannot be suspended, for the message. */
+static const char *blocker(lua_State *L)
+{
+    const struct lt_vm *vm = lt_vm_of(L);
+    lua_Debug ar;
+    for (int i = 1; i < 50 && lua_getstack(L, i, &ar); i++) {
+        lua_getinfo(L, "Snf", &ar);
+        lua_CFunction function = lua_tocfunction(L, -1);
+        const char *name =
+            function && function != vm->pcall && function != vm->xpcall ? library_name(L) : NULL;
+        if (name)
+            return name;
+        if (*ar.what == 'C' && ar.name && function != vm->pcall && function != vm->xpcall)
+            return ar.name;
+    }
+    return "a C function";
+}
+
+struct tt_scope *lt_begin(lua_State *L)
+{
+    struct tt_scope *scope = lt_task_scope(L);
+    if (!lua_isyieldable(L) || lt_vm_of(L)->blocked)
+        lt_invalid(L, "cannot wait for an operation here: Lua cannot suspend inside of '%s'",
+                   blocker(L));
+    return scope;
+}
+
+static void drop_awaited(struct lt_task *task)
+{
+    struct tt_op *op = task->awaited;
+    task->awaited = NULL;
+    tt_op_release(op);
+}
+
+/* The task keeps the operation until its values were pushed: when `push` throws, the next await or
+ * the task's end lets go of it. */
+static int take_values(lua_State *L, lt_push *push)
+{
+    struct lt_task *task = lt_vm_of(L)->current;
+    int count = push ? push(L, task->awaited) : 0;
+    drop_awaited(task);
+    return count;
+}
+
+static int awaited_any(lua_State *L, int status, lua_KContext push)
+{
+    (void)status;
+    return take_values(L, (lt_push *)push);
+}
+
+static int awaited(lua_State *L, int status, lua_KContext push)
+{
+    (void)status;
+    struct lt_task *task = lt_vm_of(L)->current;
+    if (!task->awaited->error)
+        return take_values(L, (lt_push *)push);
+    lt_push_error(L, task->awaited->error);
+    drop_awaited(task);
+    lt_raise_value(L);
+}
+
+static int suspend(lua_State *L, struct tt_op *op, lua_KFunction then, lua_KContext context)
+{
+    struct lt_vm *vm = lt_vm_of(L);
+    drop_awaited(vm->current);
+    vm->current->awaited = op;
+    vm->awaiting = true;
+    return lua_yieldk(L, 0, context, then);
+}
+
+int lt_await(lua_State *L, struct tt_op *op, lt_push *push)
+{
+    return suspend(L, op, awaited, (lua_KContext)push);
+}
+
+int lt_await_any(lua_State *L, struct tt_op *op, lt_push *push)
+{
+    return suspend(L, op, awaited_any, (lua_KContext)push);
+}
+
+/* --- the body: the user's function, then what it spawned, then what it deferred --- */
+
+/* The message handler of the body: notes where the error came from. */
+static int note_traceback(lua_State *L)
+{
+    struct lt_task *task = lt_vm_of(L)->current;
+    lt_push_traceback(L, L, 1);
+    free(task->traceback);
+    task->traceback = tt_strdup(lua_tostring(L, -1));
+    lua_pop(L, 1);
+    return 1;
+}
+
+enum { after_function, after_children, after_deferred };
+
+/* Stack: the handler, then the results or one error value. */
+static void set_failed(lua_State *L, struct lt_task *task)
+{
+    if (!task->failed) {
+        task->failed = true;
+        lt_error_wrap(L);
+        lua_copy(L, -1, 2);
+    }
+    lua_settop(L, 2);
+}
+
+/* Of children that failed and were not joined: the first is this task's failure, the others are
+ * reported. */
+static void collect_unjoined(lua_State *L, struct lt_task *task)
+{
+    while (task->unjoined) {
+        struct lt_task *child = task->unjoined;
+        task->unjoined = child->next_unjoined;
+        child->next_unjoined = NULL;
+        child->joined = true;
+        if (!task->failed) {
+            lua_settop(L, 1);
+            lt_call_push(L, &child->op);
+            if (child->traceback && !task->traceback)
+                task->traceback = tt_strdup(child->traceback);
+            set_failed(L, task);
+        } else {
+            lt_report_lost_error(&child->op);
+        }
+        tt_op_release(&child->op);
+    }
+}
+
+/* The next deferred function on the stack, newest first; false when none is left. */
+static bool pop_deferred(lua_State *L, struct lt_task *task)
+{
+    if (task->defers_ref == LUA_NOREF)
+        return false;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task->defers_ref);
+    for (lua_Integer n = (lua_Integer)lua_rawlen(L, -1); n > 0; n--) {
+        lua_rawgeti(L, -1, n);
+        lua_pushnil(L);
+        lua_rawseti(L, -3, n);
+        if (lt_take_deferred(L)) {
+            lua_remove(L, -2);
+            return true;
+        }
+    }
+    lua_pop(L, 1);
+    return false;
+}
+
+static int body_end(lua_State *L, struct lt_task *task)
+{
+    if (!task->failed)
+        return lua_gettop(L) - 1;
+    tt_error_free(task->error);
+    task->error = lt_error_of(L, 2);
+    lt_error_set_traceback(L, 2, task->traceback);
+    return 1;
+}
+
+/* What the finished stage leaves: one error value, or the results. */
+static void take_stage(lua_State *L, struct lt_task *task, int status, lua_KContext stage)
+{
+    bool error = status != LUA_OK && status != LUA_YIELD;
+    if (stage == after_function && error)
+        set_failed(L, task);
+    if (stage != after_deferred)
+        return;
+    task->cleaning--;
+    if (error && task->failed) {
+        lt_report_cleanup_error(L);
+        lua_settop(L, 2);
+    } else if (error) {
+        set_failed(L, task);
+    }
+}
+
+static void cancel_children(struct lt_task *task)
+{
+    struct tt_error *why = tt_error_new(TT_CANCELLED, "the task that started it failed");
+    tt_scope_cancel(task->scope, why);
+    tt_error_free(why);
+}
+
+static int body_next(lua_State *L, int status, lua_KContext stage)
+{
+    struct lt_task *task = lt_vm_of(L)->current;
+    for (;;) {
+        take_stage(L, task, status, stage);
+        if (task->children) {
+            if (task->failed)
+                cancel_children(task);
+            return suspend(L, lt_children_end(task), body_next, after_children);
+        }
+        collect_unjoined(L, task);
+        if (!pop_deferred(L, task))
+            return body_end(L, task);
+        task->cleaning++;
+        status = lua_pcallk(L, 0, 0, 1, after_deferred, body_next);
+        stage = after_deferred;
+    }
+}
+
+int lt_task_body(lua_State *L)
+{
+    lua_pushcfunction(L, note_traceback);
+    lua_insert(L, 1);
+    int status = lua_pcallk(L, lua_gettop(L) - 2, LUA_MULTRET, 1, after_function, body_next);
+    return body_next(L, status, after_function);
+}
+
+/* --- the driver --- */
+
+static void finish(struct lt_task *task)
+{
+    struct tt_error *err = task->error;
+    task->error = NULL;
+    tt_scope_release(task->scope);
+    tt_scope_release(task->cleanup);
+    task->scope = task->cleanup = NULL;
+    lt_unref(task->vm, task->defers_ref);
+    task->defers_ref = LUA_NOREF;
+    drop_awaited(task);
+    for (struct lt_task *child; (child = task->unjoined);) {
+        task->unjoined = child->next_unjoined;
+        lt_report_lost_error(&child->op);
+        tt_op_release(&child->op);
+    }
+    lt_joins_end(task);
+    tt_op_finish(&task->op, err);
+}
+
+static void on_abandoned(struct tt_op *op, void *arg)
+{
+    (void)op;
+    finish(arg);
+}
+
+/* The body itself could not end properly: memory ran out, an error object that fails when it is
+ * looked at, or a C library that yielded where nobody resumes. */
+static void abandon(struct lt_task *task, const char *why)
+{
+    const char *text = lua_type(task->L, -1) == LUA_TSTRING ? lua_tostring(task->L, -1) : NULL;
+    tt_error_free(task->error);
+    task->error = tt_error_new(TT_SCRIPT, "%s", why ? why : text ? text : "broken error object");
+    task->failed = true;
+    lua_resetthread(task->L);
+    lua_settop(task->L, 0);
+    task->values = 0;
+    if (!task->children) {
+        finish(task);
+        return;
+    }
+    cancel_children(task);
+    drop_awaited(task);
+    task->awaited = lt_children_end(task);
+    tt_op_await(task->awaited, on_abandoned, task);
+}
+
+static void resume(struct lt_task *task);
+
+static void on_awaited(struct tt_op *op, void *arg)
+{
+    (void)op;
+    resume(arg);
+}
+
+static void resume(struct lt_task *task)
+{
+    struct lt_vm *vm = task->vm;
+    struct lt_level level;
+    int first = task->awaited ? 0 : lua_gettop(task->L) - 1, count = 0;
+    if (vm->gc_stress)
+        lua_gc(vm->L, LUA_GCCOLLECT);
+    vm->current = task;
+    vm->blocked = 0;
+    lt_enter_level(vm, &level, task->L);
+    int status = lua_resume(task->L, NULL, first, &count);
+    vm->levels = NULL;
+    vm->current = NULL;
+    vm->interrupted = 0;
+    vm->stopped_at = 0;
+    bool awaiting = vm->awaiting;
+    vm->awaiting = false;
+    switch (status) {
+    case LUA_YIELD:
+        if (awaiting)
+            tt_op_await(task->awaited, on_awaited, task);
+        else
+            abandon(task, "attempt to yield from outside a coroutine");
+        break;
+    case LUA_OK:
+        task->values = count;
+        finish(task);
+        break;
+    default:
+        abandon(task, NULL);
+    }
+}
+
+static void on_start(struct tt_job *job)
+{
+    struct lt_task *task =
+        (struct lt_task *)(void *)((char *)job - offsetof(struct lt_task, start));
+    const struct tt_error *why = tt_scope_why(task->scope);
+    if (!task->error && !why) {
+        resume(task);
+        return;
+    }
+    if (!task->error)
+        task->error = tt_error_copy(why);
+    task->failed = true;
+    lua_settop(task->L, 0);
+    finish(task);
+}
+
+/* --- the operation --- */
+
+static void task_cancel(struct tt_op *op, const struct tt_error *why)
+{
+    struct lt_task *task = lt_task_of_op(op);
+    if (task->cleanup)
+        tt_scope_deadline(task->cleanup, tt_loop_now(op->loop) + cleanup_ms, "cleaning up");
+    tt_scope_cancel(task->scope, why);
+}
+
+static void task_free(struct tt_op *op)
+{
+    struct lt_task *task = lt_task_of_op(op);
+    tt_scope_release(task->scope);
+    lt_unref(task->vm, task->thread_ref);
+    tt_error_free(task->error);
+    free(task->name);
+    free(task->traceback);
+    free(task);
+}
+
+static const struct tt_op_class task_class = {"task", task_cancel, task_free};
+
+struct preparation {
+    struct lt_task *task;
+    lt_prepare *prepare;
+    void *arg;
+};
+
+static int prepare_thread(lua_State *L)
+{
+    struct preparation *p = lua_touserdata(L, 1);
+    lua_settop(L, 0);
+    p->task->L = lua_newthread(L);
+    p->task->thread_ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushcfunction(p->task->L, lt_task_body);
+    int count = p->prepare(L, p->arg) + 1;
+    if (!lua_checkstack(p->task->L, count + LUA_MINSTACK))
+        return luaL_error(L, "too many arguments");
+    lua_xmove(L, p->task->L, count);
+    return 0;
+}
+
+struct tt_op *lt_call(struct lt_vm *vm, struct tt_scope *scope, const char *name,
+                      lt_prepare *prepare, void *arg)
+{
+    struct lt_task *task = tt_zalloc(sizeof *task);
+    task->vm = vm;
+    task->thread_ref = task->defers_ref = LUA_NOREF;
+    task->name = tt_strdup(name);
+    task->start.run = on_start;
+    tt_op_init(&task->op, &task_class, scope);
+    if (tt_op_finished(&task->op)) {
+        task->failed = true;
+        return &task->op;
+    }
+    struct preparation p = {task, prepare, arg};
+    if (lt_vm_protect(vm, prepare_thread, &p, &task->error) < 0 && !task->L) {
+        struct tt_error *err = task->error;
+        task->error = NULL;
+        task->failed = true;
+        tt_op_finish(&task->op, err);
+        return &task->op;
+    }
+    task->scope = tt_scope_new(vm->loop, scope);
+    tt_loop_post(vm->loop, &task->start);
+    return &task->op;
+}
+
+int lt_call_push(lua_State *L, struct tt_op *op)
+{
+    struct lt_task *task = lt_task_of_op(op);
+    int count = task->failed ? 1 : task->values;
+    luaL_checkstack(L, count, "too many results");
+    if (task->failed && (!task->L || lua_gettop(task->L) == 0)) {
+        lt_push_error(L, op->error);
+        return -1;
+    }
+    if (!lua_checkstack(task->L, count))
+        luaL_error(L, "too many results");
+    int base = lua_gettop(task->L) - count;
+    for (int i = 1; i <= count; i++)
+        lua_pushvalue(task->L, base + i);
+    lua_xmove(task->L, L, count);
+    return task->failed ? -1 : count;
+}
+
+const char *lt_call_traceback(struct tt_op *op)
+{
+    return lt_task_of_op(op)->traceback;
+}
+
+int lt_prepare_ref(lua_State *L, void *arg)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, *(int *)arg);
+    return 0;
+}
+
+const char *lt_task_name(lua_State *L)
+{
+    struct lt_task *task = lt_vm_of(L)->current;
+    return task ? task->name : NULL;
+}

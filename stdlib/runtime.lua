@@ -1,0 +1,78 @@
+-- Run once when the state is made, before anything else: replaces those of Lua's own functions that
+-- would block the loop or could not be awaited through. `find` gives the loader of a module of
+-- tutti's own.
+
+local find = ...
+local package, loadfile = package, loadfile
+local preload_searcher, lua_searcher = package.searchers[1], package.searchers[2]
+
+-- Beside the script, then along package.path.
+local function search_path(name, messages)
+  local dir = require("tutti.host").script_dir()
+  local paths = { package.path }
+  if dir then
+    table.insert(paths, 1, dir .. "/?.lua;" .. dir .. "/?/init.lua")
+  end
+  for _, path in ipairs(paths) do
+    local file, missing = package.searchpath(name, path)
+    if file then
+      local chunk, mistake = loadfile(file)
+      if not chunk then
+        error(("error loading module '%s' from file '%s':\n\t%s"):format(name, file, mistake), 0)
+      end
+      return chunk, file
+    end
+    messages[#messages + 1] = "\n\t" .. missing:gsub("^\n\t", "")
+  end
+end
+
+local function search(name)
+  local loader = find(name)
+  if loader then
+    return loader, ":tutti:"
+  end
+  local messages = {}
+  for _, searcher in ipairs(package.searchers) do
+    local extra
+    if searcher == lua_searcher then
+      loader, extra = search_path(name, messages)
+    else
+      loader, extra = searcher(name)
+    end
+    if type(loader) == "function" then
+      return loader, extra
+    elseif type(loader) == "string" and searcher ~= preload_searcher then
+      messages[#messages + 1] = "\n\t" .. loader:gsub("^\n\t", "")
+    end
+  end
+  error(("module '%s' not found:%s"):format(name, table.concat(messages)), 3)
+end
+
+-- Lua's require is C and cannot be awaited through; this one can.
+function require(name) -- luacheck: ignore
+  local loaded = package.loaded
+  if loaded[name] then
+    return loaded[name]
+  end
+  local loader, extra = search(name)
+  local value = loader(name, extra)
+  if value ~= nil then
+    loaded[name] = value
+  elseif loaded[name] == nil then
+    loaded[name] = true
+  end
+  return loaded[name], extra
+end
+
+-- Loaded when they are first used.
+local function lazily(library, name)
+  library[name] = function(...)
+    return require("tutti.stdio")[name](...)
+  end
+end
+
+os.exit = function(...) -- luacheck: ignore
+  return require("tutti.host").exit(...)
+end
+lazily(os, "execute")
+lazily(io, "popen")
