@@ -25,9 +25,9 @@ enum state {
 
 struct stream {
     struct relay *pending; /* the read that runs */
-    int64_t since;         /* when it began */
-    int64_t late_ms;       /* spent reading after the drain's two seconds */
-    size_t late;           /* bytes read then */
+    int64_t since;         /* when it began, or when the last one finished */
+    int64_t idle_ms;       /* after the command's end, without a read */
+    size_t late;           /* bytes read after the drain's two seconds */
     bool ended;            /* every further read finds the end */
     bool given_up;         /* `pending` was cancelled because the drain is over */
 };
@@ -214,15 +214,18 @@ const char *tt_proc_ref(const struct tt_proc *proc)
 
 /* --- draining: after the end, who still holds the streams is not waited for --- */
 
-/* When the read that runs is given up. A read that begins after the two seconds is of a slow
- * reader: what was written before the end waits for it, so it may take what is there. */
+static int64_t since_end(const struct tt_proc *proc, const struct stream *s)
+{
+    return s->since > proc->ended_at ? s->since : proc->ended_at;
+}
+
+/* When the read that runs is given up. Time without a read is a slow reader's, and does not count:
+ * what was written before the end waits for it. */
 static int64_t gives_up_at(const struct tt_proc *proc, const struct stream *s)
 {
-    int64_t since = s->since > proc->ended_at ? s->since : proc->ended_at;
-    int64_t last = proc->ended_at + drain_ms;
-    if (since >= last)
-        return since + (s->late_ms < silence_ms ? silence_ms - s->late_ms : 0);
-    return since + silence_ms < last ? since + silence_ms : last;
+    int64_t silent = since_end(proc, s) + silence_ms;
+    int64_t last = proc->ended_at + drain_ms + s->idle_ms;
+    return silent < last ? silent : last;
 }
 
 static void watch_silence(struct tt_proc *proc);
@@ -336,10 +339,9 @@ static void on_read(struct tt_op *inner, void *arg)
         relay->base.bytes = *got;
         *got = (struct tt_bytes){0};
     }
-    if (proc->state == ENDED && s->since >= proc->ended_at + drain_ms) {
-        s->late_ms += tt_loop_now(proc->loop) - s->since;
+    s->since = tt_loop_now(proc->loop);
+    if (proc->state == ENDED && s->since >= proc->ended_at + drain_ms)
         s->late += relay->base.bytes.length;
-    }
     if (s->given_up || s->late > late_bytes || (!inner->error && !relay->base.bytes.length))
         s->ended = true;
     tt_op_finish(&relay->base.op, s->given_up ? NULL : tt_error_copy(inner->error));
@@ -362,6 +364,8 @@ struct tt_op *tt_proc_read(struct tt_proc *proc, struct tt_scope *scope, enum tt
     }
     relay->stream = s;
     s->pending = relay;
+    if (proc->state == ENDED)
+        s->idle_ms += tt_loop_now(proc->loop) - since_end(proc, s);
     s->since = tt_loop_now(proc->loop);
     relay->inner = proc->process->class_->read(proc->process, proc->inner, stream, max);
     tt_op_await(relay->inner, on_read, relay);
