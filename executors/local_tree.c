@@ -4,13 +4,13 @@
 #include "core/call.h"
 #include "core/digest.h"
 #include "core/fault.h"
+#include "core/fd_file.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 /* --- looking --- */
@@ -208,17 +208,6 @@ int tx_tree_remove(const char *path, bool recursive, const atomic_bool *stop, st
 
 /* --- making --- */
 
-char *tx_tree_temporary(const char *path)
-{
-    uint64_t random;
-    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
-        random =
-            (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)&random; /* EEXIST tells the rest */
-    const char *slash = strrchr(path, '/');
-    return tt_format("%.*s.tutti-%016llx", slash ? (int)(slash + 1 - path) : 0, path,
-                     (unsigned long long)random);
-}
-
 static bool is_directory(const char *path)
 {
     struct stat st;
@@ -254,7 +243,7 @@ int tx_tree_mkdir(const char *path, int mode, struct tt_error **err)
 
 int tx_tree_symlink(const char *target, const char *path, struct tt_error **err)
 {
-    char *temporary = tx_tree_temporary(path);
+    char *temporary = tt_temporary_beside(path);
     int rc = 0;
     if (TT_FAULT("local_tree.symlink") || symlink(target, temporary) < 0) {
         rc = tt_fail_errno(err, errno, "cannot make the link %s", path);

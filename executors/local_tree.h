@@ -27,7 +27,4 @@ int tx_tree_digest(const char *path, char hex[65], const atomic_bool *stop, stru
 int tx_tree_openable(const char *path, const struct stat *stat, const char *verb,
                      struct tt_error **err);
 
-/* A name that nobody has for a temporary beside path; allocated. */
-char *tx_tree_temporary(const char *path);
-
 #endif

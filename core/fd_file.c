@@ -1,0 +1,226 @@
+#include "core/fd_file.h"
+
+#include "core/alloc.h"
+#include "core/call.h"
+#include "core/fault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void tt_fd_file_retain(struct tt_fd_file *file)
+{
+    file->refs++;
+}
+
+void tt_fd_file_release(struct tt_fd_file *file)
+{
+    if (!file || --file->refs > 0)
+        return;
+    struct tt_env *env = file->file.env;
+    if (file->fd >= 0)
+        close(file->fd);
+    if (file->temporary)
+        unlink(file->temporary);
+    free(file->temporary);
+    free(file->final);
+    free(file->path);
+    free(file);
+    tt_env_release(env);
+}
+
+static void stream_free(struct tt_file *file)
+{
+    tt_fd_file_release((struct tt_fd_file *)(void *)file);
+}
+
+/* --- operations on an open file --- */
+
+struct stream_op {
+    union {
+        struct tt_op op;
+        struct tt_bytes_op bytes;
+    } is;
+    struct tt_call call;
+    struct tt_fd_file *file;
+    char *data;
+    size_t length;
+};
+
+static struct stream_op *stream_of(struct tt_op *op)
+{
+    return (struct stream_op *)(void *)op;
+}
+
+static void stream_cancel(struct tt_op *op, const struct tt_error *why)
+{
+    tt_call_cancel(&stream_of(op)->call, why);
+}
+
+static void stream_op_free(struct tt_op *op)
+{
+    struct stream_op *stream = stream_of(op);
+    free(stream->data);
+    tt_fd_file_release(stream->file);
+    free(op);
+}
+
+static void stream_read_free(struct tt_op *op)
+{
+    tt_fd_file_release(stream_of(op)->file);
+    tt_bytes_op_free(op);
+}
+
+static struct tt_op *stream_start(struct stream_op *stream, struct tt_fd_file *file,
+                                  const struct tt_op_class *class_, struct tt_scope *scope,
+                                  int (*work)(struct tt_op *, struct tt_error **))
+{
+    struct tt_op *op = &stream->is.op;
+    stream->file = file;
+    tt_fd_file_retain(file);
+    tt_op_init(op, class_, scope);
+    if (!tt_op_finished(op))
+        tt_call_start(&stream->call, op, class_->name, work);
+    return op;
+}
+
+static int do_read(struct tt_op *op, struct tt_error **err)
+{
+    struct stream_op *stream = stream_of(op);
+    struct tt_bytes *bytes = &stream->is.bytes.bytes;
+    ssize_t got;
+    bytes->data = malloc(stream->length);
+    if (!bytes->data)
+        return tt_fail_errno(err, ENOMEM, "cannot read %s", stream->file->path);
+    do
+        got = TT_FAULT("fd_file.read") ? -1 : read(stream->file->fd, bytes->data, stream->length);
+    while (got < 0 && errno == EINTR);
+    if (got < 0)
+        return tt_fail_errno(err, errno, "cannot read %s", stream->file->path);
+    bytes->length = (size_t)got;
+    return 0;
+}
+
+static struct tt_op *stream_read(struct tt_file *file, struct tt_scope *scope, size_t max)
+{
+    static const struct tt_op_class class_ = {"read", stream_cancel, stream_read_free};
+    struct stream_op *stream = tt_zalloc(sizeof *stream);
+    stream->length = max ? max : 1;
+    return stream_start(stream, (struct tt_fd_file *)(void *)file, &class_, scope, do_read);
+}
+
+static int do_write(struct tt_op *op, struct tt_error **err)
+{
+    struct stream_op *stream = stream_of(op);
+    struct tt_fd_file *file = stream->file;
+    for (size_t done = 0; done < stream->length;) {
+        ssize_t wrote = TT_FAULT("fd_file.write")
+                            ? -1
+                            : write(file->fd, stream->data + done, stream->length - done);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote < 0)
+            return tt_fail_errno(err, errno, "cannot write %s", file->path);
+        done += (size_t)wrote;
+        file->written += wrote;
+    }
+    return 0;
+}
+
+static struct tt_op *stream_write(struct tt_file *file, struct tt_scope *scope, const void *data,
+                                  size_t length)
+{
+    static const struct tt_op_class class_ = {"write", stream_cancel, stream_op_free};
+    struct stream_op *stream = tt_zalloc(sizeof *stream);
+    stream->length = length;
+    stream->data = malloc(length ? length : 1);
+    if (stream->data && length)
+        memcpy(stream->data, data, length);
+    struct tt_fd_file *local = (struct tt_fd_file *)(void *)file;
+    if (stream->data)
+        return stream_start(stream, local, &class_, scope, do_write);
+    free(stream);
+    return tt_op_finished_new(
+        scope, tt_error_new(TT_IO, "cannot write %s: not enough memory", local->path));
+}
+
+static int do_commit(struct tt_op *op, struct tt_error **err)
+{
+    struct tt_fd_file *file = stream_of(op)->file;
+    if (file->size >= 0 && file->written != file->size)
+        return tt_fail(err, TT_IO, "%s: %lld bytes were to be written, %lld came", file->path,
+                       (long long)file->size, (long long)file->written);
+    if (file->mode >= 0 && (TT_FAULT("fd_file.chmod") || fchmod(file->fd, (mode_t)file->mode) < 0))
+        return tt_fail_errno(err, errno, "cannot set the mode of %s", file->path);
+    /* closing may be what tells of a full disk */
+    int closed = close(file->fd);
+    file->fd = -1;
+    if (TT_FAULT("fd_file.close") || closed < 0)
+        return tt_fail_errno(err, errno, "cannot write %s", file->path);
+    if (!file->temporary)
+        return 0;
+    if (TT_FAULT("fd_file.rename") || rename(file->temporary, file->final) < 0)
+        return tt_fail_errno(err, errno, "cannot write %s", file->path);
+    free(file->temporary);
+    file->temporary = NULL;
+    return 0;
+}
+
+static struct tt_op *stream_commit(struct tt_file *file, struct tt_scope *scope)
+{
+    static const struct tt_op_class class_ = {"commit", stream_cancel, stream_op_free};
+    return stream_start(tt_zalloc(sizeof(struct stream_op)), (struct tt_fd_file *)(void *)file,
+                        &class_, scope, do_commit);
+}
+
+static const struct tt_file_stream_class stream_class = {stream_read, stream_write, stream_commit,
+                                                         stream_free};
+
+struct tt_fd_file *tt_fd_file_new(struct tt_env *env, const char *path)
+{
+    struct tt_fd_file *file = tt_zalloc(sizeof *file);
+    file->file.class_ = &stream_class;
+    file->file.env = env;
+    if (env)
+        tt_env_retain(env);
+    file->refs = 1;
+    file->fd = -1;
+    file->path = tt_strdup(path);
+    file->mode = -1;
+    file->size = -1;
+    return file;
+}
+
+char *tt_temporary_beside(const char *path)
+{
+    uint64_t random;
+    if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random)
+        random =
+            (uint64_t)getpid() << 32 ^ (uint64_t)(uintptr_t)&random; /* EEXIST tells the rest */
+    const char *slash = strrchr(path, '/');
+    return tt_format("%.*s.tutti-%016llx", slash ? (int)(slash + 1 - path) : 0, path,
+                     (unsigned long long)random);
+}
+
+int tt_fd_file_create(struct tt_fd_file *file, unsigned mode, struct tt_error **err)
+{
+    for (int tries = 0; tries < 100; tries++) {
+        char *name = tt_temporary_beside(file->final);
+        file->fd = TT_FAULT("fd_file.create")
+                       ? -1
+                       : open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+        if (file->fd >= 0) {
+            file->temporary = name;
+            return 0;
+        }
+        int errnum = errno;
+        free(name);
+        if (errnum != EEXIST)
+            return tt_fail_errno(err, errnum, "cannot write %s", file->path);
+    }
+    return tt_fail_errno(err, EEXIST, "cannot write %s", file->path);
+}
