@@ -195,6 +195,55 @@ struct tt_fd_file *tt_fd_file_new(struct tt_env *env, const char *path)
     return file;
 }
 
+/* --- opening --- */
+
+struct open_op {
+    struct tt_file_op is;
+    struct tt_call call;
+    struct tt_fd_file *file; /* held */
+    int (*open)(struct tt_fd_file *file, struct tt_error **err);
+    bool opened; /* its first reference is the taker's */
+};
+
+static int do_open(struct tt_op *op, struct tt_error **err)
+{
+    struct open_op *opening = (struct open_op *)(void *)op;
+    int rc = opening->open(opening->file, err);
+    if (rc == 0) {
+        opening->is.file = &opening->file->file;
+        opening->opened = true;
+    }
+    return rc;
+}
+
+static void open_cancel(struct tt_op *op, const struct tt_error *why)
+{
+    tt_call_cancel(&((struct open_op *)(void *)op)->call, why);
+}
+
+static void open_free(struct tt_op *op)
+{
+    struct open_op *opening = (struct open_op *)(void *)op;
+    if (!opening->opened)
+        tt_fd_file_release(opening->file);
+    tt_fd_file_release(opening->file);
+    tt_file_op_free(op);
+}
+
+struct tt_op *tt_fd_file_open(struct tt_fd_file *file, struct tt_scope *scope,
+                              int (*open)(struct tt_fd_file *file, struct tt_error **err))
+{
+    static const struct tt_op_class class_ = {"open", open_cancel, open_free};
+    struct open_op *opening = tt_zalloc(sizeof *opening);
+    opening->file = file;
+    opening->open = open;
+    tt_fd_file_retain(file);
+    tt_op_init(&opening->is.op, &class_, scope);
+    if (!tt_op_finished(&opening->is.op))
+        tt_call_start(&opening->call, &opening->is.op, class_.name, do_open);
+    return &opening->is.op;
+}
+
 char *tt_temporary_beside(const char *path)
 {
     uint64_t random;
@@ -223,4 +272,35 @@ int tt_fd_file_create(struct tt_fd_file *file, unsigned mode, struct tt_error **
             return tt_fail_errno(err, errnum, "cannot write %s", file->path);
     }
     return tt_fail_errno(err, EEXIST, "cannot write %s", file->path);
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+int tt_make_directories(const char *path, struct tt_error **err)
+{
+    if (!*path)
+        return tt_fail_errno(err, ENOENT, "cannot make a directory without a name");
+    char *part = tt_strdup(path);
+    int rc = 0;
+    for (char *at = part + 1; rc == 0; at++) {
+        char c = *at;
+        if (c && c != '/')
+            continue;
+        *at = 0;
+        bool made = !TT_FAULT("fd_file.mkdir") && mkdir(part, 0777) == 0;
+        int errnum = errno;
+        /* an existing one is fine, whatever mkdir says first (a read-only file system, say) */
+        if (!made && !is_directory(part))
+            rc = tt_fail_errno(err, errnum == EEXIST ? ENOTDIR : errnum,
+                               "cannot make the directory %s", part);
+        *at = c;
+        if (!c)
+            break;
+    }
+    free(part);
+    return rc;
 }

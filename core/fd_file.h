@@ -23,9 +23,15 @@ struct tt_fd_file *tt_fd_file_new(struct tt_env *env, const char *path);
 void tt_fd_file_retain(struct tt_fd_file *file);
 void tt_fd_file_release(struct tt_fd_file *file); /* the last one closes and removes */
 
+/* Runs `open` on a worker thread, which fills fd and file.stat and touches file alone: tt_file_of.
+ * Takes the caller's reference, whatever comes of it. */
+struct tt_op *tt_fd_file_open(struct tt_fd_file *file, struct tt_scope *scope,
+                              int (*open)(struct tt_fd_file *file, struct tt_error **err));
 /* On a worker thread: makes a new temporary beside `final` and opens it. */
 int tt_fd_file_create(struct tt_fd_file *file, unsigned mode, struct tt_error **err);
 /* A name that nobody has for a temporary beside path; allocated. */
 char *tt_temporary_beside(const char *path);
+/* Blocking: makes a directory with its missing parents. */
+int tt_make_directories(const char *path, struct tt_error **err);
 
 #endif

@@ -3,7 +3,6 @@
 #include "executors/local_tree.h"
 
 #include "core/alloc.h"
-#include "core/call.h"
 #include "core/fault.h"
 #include "core/fd_file.h"
 
@@ -12,52 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Opening, on a worker thread. */
-struct open_op {
-    struct tt_file_op is;
-    struct tt_call call;
-    struct tt_fd_file *file; /* held */
-    bool opened;             /* its first reference is the taker's */
-};
-
-static struct open_op *open_of(struct tt_op *op)
-{
-    return (struct open_op *)(void *)op;
-}
-
-static void open_cancel(struct tt_op *op, const struct tt_error *why)
-{
-    tt_call_cancel(&open_of(op)->call, why);
-}
-
-static void open_free(struct tt_op *op)
-{
-    struct open_op *opening = open_of(op);
-    if (!opening->opened)
-        tt_fd_file_release(opening->file);
-    tt_fd_file_release(opening->file);
-    tt_file_op_free(op);
-}
-
-static struct tt_op *open_start(struct tt_fd_file *file, struct tt_scope *scope,
-                                int (*work)(struct tt_op *, struct tt_error **))
-{
-    static const struct tt_op_class class_ = {"open", open_cancel, open_free};
-    struct open_op *opening = tt_zalloc(sizeof *opening);
-    opening->file = file;
-    tt_fd_file_retain(file);
-    tt_op_init(&opening->is.op, &class_, scope);
-    if (!tt_op_finished(&opening->is.op))
-        tt_call_start(&opening->call, &opening->is.op, class_.name, work);
-    return &opening->is.op;
-}
-
-static void give(struct open_op *opening)
-{
-    opening->is.file = &opening->file->file;
-    opening->opened = true;
-}
 
 /* Without O_NONBLOCK an open of a pipe would wait for its other end. */
 static int open_now(const char *path, int flags)
@@ -70,10 +23,8 @@ static int open_now(const char *path, int flags)
     return fd;
 }
 
-static int do_open_read(struct tt_op *op, struct tt_error **err)
+static int do_open_read(struct tt_fd_file *file, struct tt_error **err)
 {
-    struct open_op *opening = open_of(op);
-    struct tt_fd_file *file = opening->file;
     struct stat st;
     if (TT_FAULT("local_stream.stat") || stat(file->path, &st) < 0)
         return tt_fail_errno(err, errno, "cannot read %s", file->path);
@@ -85,15 +36,12 @@ static int do_open_read(struct tt_op *op, struct tt_error **err)
         return tt_fail_errno(err, errno, "cannot read %s", file->path);
     rc = tx_tree_openable(file->path, &st, "read", err);
     tx_tree_stat_from(&file->file.stat, &st);
-    if (rc == 0)
-        give(opening);
     return rc;
 }
 
 struct tt_op *tx_local_open_read(struct tt_env *env, struct tt_scope *scope, const char *path)
 {
-    struct tt_fd_file *file = tt_fd_file_new(env, path);
-    return open_start(file, scope, do_open_read);
+    return tt_fd_file_open(tt_fd_file_new(env, path), scope, do_open_read);
 }
 
 /* Where writing to path really goes: symlinks at its end followed, also a dangling one's. */
@@ -148,10 +96,8 @@ static int open_temporary(struct tt_fd_file *file, const struct stat *old, struc
     return rc < 0 || !old ? rc : take_owner(file, old, err);
 }
 
-static int do_open_write(struct tt_op *op, struct tt_error **err)
+static int do_open_write(struct tt_fd_file *file, struct tt_error **err)
 {
-    struct open_op *opening = open_of(op);
-    struct tt_fd_file *file = opening->file;
     struct stat st;
     int rc = follow(file->path, &file->final, err);
     if (rc < 0)
@@ -173,8 +119,6 @@ static int do_open_write(struct tt_op *op, struct tt_error **err)
     } else {
         rc = open_temporary(file, exists ? &st : NULL, err);
     }
-    if (rc == 0)
-        give(opening);
     return rc;
 }
 
@@ -184,5 +128,5 @@ struct tt_op *tx_local_open_write(struct tt_env *env, struct tt_scope *scope, co
     struct tt_fd_file *file = tt_fd_file_new(env, path);
     file->mode = options->mode >= 0 ? options->mode & 07777 : -1;
     file->size = options->size;
-    return open_start(file, scope, do_open_write);
+    return tt_fd_file_open(file, scope, do_open_write);
 }

@@ -208,34 +208,9 @@ int tx_tree_remove(const char *path, bool recursive, const atomic_bool *stop, st
 
 /* --- making --- */
 
-static bool is_directory(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
 int tx_tree_mkdir(const char *path, int mode, struct tt_error **err)
 {
-    if (!*path)
-        return tt_fail_errno(err, ENOENT, "cannot make a directory without a name");
-    char *part = tt_strdup(path);
-    int rc = 0;
-    for (char *at = part + 1; rc == 0; at++) {
-        char c = *at;
-        if (c && c != '/')
-            continue;
-        *at = 0;
-        bool made = !TT_FAULT("local_tree.mkdir") && mkdir(part, 0777) == 0;
-        int errnum = errno;
-        /* an existing one is fine, whatever mkdir says first (a read-only file system, say) */
-        if (!made && !is_directory(part))
-            rc = tt_fail_errno(err, errnum == EEXIST ? ENOTDIR : errnum,
-                               "cannot make the directory %s", part);
-        *at = c;
-        if (!c)
-            break;
-    }
-    free(part);
+    int rc = tt_make_directories(path, err);
     if (rc == 0 && mode >= 0 && (TT_FAULT("local_tree.chmod") || chmod(path, (mode_t)mode) < 0))
         rc = tt_fail_errno(err, errno, "cannot set the mode of %s", path);
     return rc;

@@ -18,6 +18,8 @@
 
 #include <cmocka.h>
 
+#define MAYBE __attribute__((unused)) /* not every test uses all of it */
+
 static struct tt_loop *loop;
 static struct tt_scope *scope;
 static struct tt_env *env;
@@ -28,7 +30,7 @@ static void env_free(struct tt_env *old)
     free(old);
 }
 
-static struct tt_env *env_with(const struct tt_env_class *class_)
+MAYBE static struct tt_env *env_with(const struct tt_env_class *class_)
 {
     struct tt_env *made = tt_zalloc(sizeof *made);
     tt_env_init(made, class_, "local:", "local:");
@@ -64,7 +66,7 @@ static struct tt_op *await(struct tt_op *op)
 }
 
 /* Runs what is left until nothing is live. */
-static void settle(void)
+MAYBE static void settle(void)
 {
     static const bool never = false;
     while (tt_loop_live_ops(loop) > 0 && tt_loop_run(loop, &never))
@@ -87,7 +89,7 @@ static int teardown(void **state)
 }
 
 /* dir/name, in one of a few turning buffers. */
-static const char *in_dir(const char *name)
+MAYBE static const char *in_dir(const char *name)
 {
     static char paths[8][4200];
     static unsigned turn;
@@ -96,7 +98,7 @@ static const char *in_dir(const char *name)
     return path;
 }
 
-static void put(const char *name, const char *text)
+MAYBE static void put(const char *name, const char *text)
 {
     FILE *file = fopen(in_dir(name), "w");
     assert_non_null(file);
@@ -104,17 +106,17 @@ static void put(const char *name, const char *text)
     assert_int_equal(fclose(file), 0);
 }
 
-static void make_dir(const char *name)
+MAYBE static void make_dir(const char *name)
 {
     assert_int_equal(mkdir(in_dir(name), 0755), 0);
 }
 
-static void link_to(const char *target, const char *name)
+MAYBE static void link_to(const char *target, const char *name)
 {
     assert_int_equal(symlink(target, in_dir(name)), 0);
 }
 
-static void content_is(const char *name, const char *text)
+MAYBE static void content_is(const char *name, const char *text)
 {
     char got[4096];
     FILE *file = fopen(in_dir(name), "r");
@@ -124,13 +126,13 @@ static void content_is(const char *name, const char *text)
     assert_string_equal(got, text);
 }
 
-static bool there(const char *name)
+MAYBE static bool there(const char *name)
 {
     struct stat st;
     return lstat(in_dir(name), &st) == 0;
 }
 
-static unsigned mode_of(const char *name)
+MAYBE static unsigned mode_of(const char *name)
 {
     struct stat st;
     assert_int_equal(lstat(in_dir(name), &st), 0);
@@ -138,14 +140,14 @@ static unsigned mode_of(const char *name)
 }
 
 /* What `sh -c` of the format (with dir as its arguments) ends with. */
-static void shell_succeeds(const char *line)
+MAYBE static void shell_succeeds(const char *line)
 {
     char *command = tt_format("cd %s && { %s\n}", dir, line);
     assert_int_equal(system(command), 0);
     free(command);
 }
 
-static void succeeds(struct tt_op *op)
+MAYBE static void succeeds(struct tt_op *op)
 {
     await(op);
     if (op->error) {
@@ -158,7 +160,7 @@ static void succeeds(struct tt_op *op)
 }
 
 /* Fails with that kind, the message containing `has`. */
-static void fails(struct tt_op *op, enum tt_kind kind, const char *has)
+MAYBE static void fails(struct tt_op *op, enum tt_kind kind, const char *has)
 {
     await(op);
     assert_non_null(op->error);
