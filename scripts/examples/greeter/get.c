@@ -1,6 +1,7 @@
 /* A small HTTP client: get PORT PATH
  *
- * Prints the body of http://127.0.0.1:PORT/PATH; code 0 for a 200, 1 for any other answer or none. */
+ * Prints the body of http://127.0.0.1:PORT/PATH; code 0 for a 200, 1 for any other answer or none.
+ */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>

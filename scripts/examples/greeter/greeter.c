@@ -21,9 +21,8 @@
 
 static void answer(int client, int status, const char *body)
 {
-    dprintf(client,
-            "HTTP/1.0 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n%s", status,
-            status == 200 ? "OK" : "Not Found", strlen(body), body);
+    dprintf(client, "HTTP/1.0 %d %s\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n\r\n%s",
+            status, status == 200 ? "OK" : "Not Found", strlen(body), body);
 }
 
 static void serve(int client)
