@@ -215,6 +215,9 @@ static void raise_before(struct tt_dag *dag, uint32_t node, struct tt_heap *rais
     }
 }
 
+/* A long line of waiting nodes that grows by one each time must not cost its length each time. */
+#define RAISED_MOST 256
+
 static void measure(struct tt_dag *dag, const uint32_t *order)
 {
     struct tt_heap raised = {0};
@@ -225,10 +228,11 @@ static void measure(struct tt_dag *dag, const uint32_t *order)
             node->path = node->weight;
         raise_before(dag, order[i], &raised);
     }
-    while (raised.count) {
+    for (uint32_t i = 0; raised.count; i++) {
         uint32_t node = raised.items[0].id;
         tt_heap_remove(&raised, dag->scratch, node);
-        raise_before(dag, node, &raised);
+        if (i < RAISED_MOST)
+            raise_before(dag, node, &raised);
     }
     tt_heap_free(&raised);
 }

@@ -66,8 +66,9 @@ struct tt_after {
 struct tt_after tt_dag_after(const struct tt_dag *dag, uint32_t node);
 bool tt_dag_next(const struct tt_dag *dag, struct tt_after *walk);
 
-/* The longest path from this node to an end, the node included, by weight. A batch may lengthen the
- * paths of old nodes, up to those that were closed. */
+/* The longest path from this node to an end, the node included, by weight. A later batch lengthens
+ * the paths of old nodes too, up to those that were closed, but of no more than a few hundred: what
+ * one batch costs must not grow with the graph. It is a guide for the order, and no promise. */
 uint64_t tt_dag_path(const struct tt_dag *dag, uint32_t node);
 /* Nobody asks for this node's path any more: it and those before it need not be kept up to date.
  * All before it are closed already. */
