@@ -87,6 +87,11 @@ static struct story story_of(const struct tt_run_options *options, const struct 
     assert_int_equal(tt_run_start(story.run, 0, &err), 0);
     return story;
 }
+static void story_free(struct story *story)
+{
+    tt_run_free(story->run);
+    tt_buf_free(&story->told);
+}
 #define STORY(options, ...)                                                                        \
     story_of(options, (struct tt_task_spec[]){__VA_ARGS__},                                        \
              sizeof((struct tt_task_spec[]){__VA_ARGS__}) / sizeof(struct tt_task_spec))
@@ -164,7 +169,7 @@ static void all_phases_in_their_order(void **state)
     assert_int_equal(view.error.kind, TT_OK);
     assert_int_equal(tt_run_started_at(s.run), 0);
     assert_int_equal(tt_run_ended_at(s.run), 30);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void a_false_when_skips_all_that_need_it(void **state)
@@ -179,7 +184,7 @@ static void a_false_when_skips_all_that_need_it(void **state)
     ok(&s, 6, "d");
     expect(&s, "d=completed END completed");
     assert_int_equal(view_of(&s, "a").attempts, 0);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void a_broken_when_fails_the_task(void **state)
@@ -194,7 +199,7 @@ static void a_broken_when_fails_the_task(void **state)
     bad(&s, 1, "a", TT_SCRIPT);
     expect(&s, "a=failed END failed"); /* no retry, and nothing to compensate */
     assert_int_equal(view_of(&s, "a").error_phase, TT_PHASE_WHEN);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void when_holds_no_slot(void **state)
@@ -208,7 +213,7 @@ static void when_holds_no_slot(void **state)
     expect(&s, "");
     ok(&s, 2, "b");
     expect(&s, "b=completed a:run");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void longest_path_first(void **state)
@@ -223,7 +228,7 @@ static void longest_path_first(void **state)
     expect(&s, "long=completed x:run");
     ok(&s, 2, "x");
     expect(&s, "x=completed y:run");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void a_full_host_blocks_nobody_else(void **state)
@@ -239,7 +244,7 @@ static void a_full_host_blocks_nobody_else(void **state)
     expect(&s, "c=completed d:run");
     ok(&s, 2, "a");
     expect(&s, "a=completed b:run");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 /* ---- trying again ---------------------------------------------------------------------------- */
@@ -278,7 +283,7 @@ static void back_off_holds_no_slot(void **state)
     assert_int_equal(view.error.kind, TT_SIGNAL);
     assert_int_equal(view.error.code, 3);
     assert_int_equal(view.error.value, 8);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void a_failed_input_is_tried_again(void **state)
@@ -291,7 +296,7 @@ static void a_failed_input_is_tried_again(void **state)
     expect(&s, "a~1 a:input"); /* no back-off: at once */
     ok(&s, 2, "a");
     expect(&s, "a:run");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void lost_only_when_idempotent(void **state)
@@ -306,7 +311,7 @@ static void lost_only_when_idempotent(void **state)
     expect(&s, "a=failed");
     bad(&s, 1, "b", TT_LOST);
     expect(&s, "b~1 b:run");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void the_deadline_covers_back_off(void **state)
@@ -331,7 +336,7 @@ static void the_deadline_covers_back_off(void **state)
     assert_string_equal(view.message,
                         "the task's deadline passed while it waited to be tried again");
     assert_int_equal(view.result.kind, TT_EXIT);
-    tt_run_free(s.run);
+    story_free(&s);
 
     s = STORY(&one, spec);
     expect(&s, "a:run");
@@ -339,7 +344,7 @@ static void the_deadline_covers_back_off(void **state)
     bad(&s, 30, "a", TT_EXIT); /* would wait until the deadline: not begun */
     expect(&s, "a=failed END failed");
     assert_int_equal(view_of(&s, "a").error.kind, TT_EXIT);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 /* ---- health and output ----------------------------------------------------------------------- */
@@ -379,7 +384,7 @@ static void a_health_check_never_runs_the_operation_again(void **state)
     ok(&s, 25, "a");
     expect(&s, "a>failed END failed");
     assert_int_equal(view_of(&s, "a").rollback, TT_ROLLBACK_COMPLETED);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void a_check_waits_only_within_the_attempt(void **state)
@@ -401,7 +406,7 @@ static void a_check_waits_only_within_the_attempt(void **state)
     bad(&s, 26, "a", TT_EXIT); /* the next would come at 36 */
     expect(&s, "a=failed END failed");
     assert_int_equal(view_of(&s, "a").error.kind, TT_HEALTH);
-    tt_run_free(s.run);
+    story_free(&s);
 
     s = STORY(NULL, {.name = "a",
                      .has_run = true,
@@ -413,7 +418,7 @@ static void a_check_waits_only_within_the_attempt(void **state)
     bad(&s, 6, "a", TT_UNSUPPORTED); /* no use in asking again */
     expect(&s, "a=failed END failed");
     assert_string_equal(view_of(&s, "a").message, "the health check failed");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void output_is_for_good(void **state)
@@ -430,7 +435,7 @@ static void output_is_for_good(void **state)
     bad(&s, 2, "a", TT_ARTIFACT);
     expect(&s, "a=failed a:rollback");
     assert_int_equal(view_of(&s, "a").error_phase, TT_PHASE_OUTPUT);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 /* ---- failing --------------------------------------------------------------------------------- */
@@ -465,7 +470,7 @@ static void on_failure_cancel(void **state)
     const uint32_t *failures = tt_run_failures(s.run, &count);
     assert_int_equal(count, 1);
     assert_int_equal(failures[0], 0);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void on_failure_wait(void **state)
@@ -489,7 +494,7 @@ static void on_failure_wait(void **state)
     expect(&s, "b>rollback_failed a:rollback"); /* the others go on */
     ok(&s, 6, "a");
     expect(&s, "a>failed END failed");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void on_failure_continue(void **state)
@@ -518,7 +523,7 @@ static void on_failure_continue(void **state)
     assert_int_equal(tt_run_count_of(s.run, TT_TASK_ROLLED_BACK), 1);
     assert_int_equal(tt_run_count_of(s.run, TT_TASK_FAILED), 2);
     assert_int_equal(tt_run_count_of(s.run, TT_TASK_SKIPPED), 1);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void rollback_of_the_failed_or_of_none(void **state)
@@ -535,7 +540,7 @@ static void rollback_of_the_failed_or_of_none(void **state)
     expect(&s, "c=cancelled a:rollback");
     ok(&s, 4, "a");
     expect(&s, "a>failed END failed");
-    tt_run_free(s.run);
+    story_free(&s);
 
     struct tt_run_options none = {.rollback = TT_ROLLBACK_NONE};
     s = STORY(&none, FOUR);
@@ -544,7 +549,7 @@ static void rollback_of_the_failed_or_of_none(void **state)
     drain(&s);
     bad(&s, 3, "b", TT_CANCELLED);
     expect(&s, "a:run b:run a=failed b!run d=skipped b=cancelled c=cancelled END failed");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 /* ---- cancelling ------------------------------------------------------------------------------ */
@@ -574,7 +579,7 @@ static void the_real_end_counts(void **state)
     expect(&s, ""); /* compensation goes on */
     ok(&s, 5, "good");
     expect(&s, "good>rolled_back END cancelled"); /* what came first */
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void cancelled_by_itself_is_a_failure(void **state)
@@ -584,7 +589,7 @@ static void cancelled_by_itself_is_a_failure(void **state)
     expect(&s, "a:run");
     bad(&s, 1, "a", TT_CANCELLED);
     expect(&s, "a=failed END failed");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void a_failure_before_the_interrupt_counts(void **state)
@@ -598,7 +603,7 @@ static void a_failure_before_the_interrupt_counts(void **state)
     expect(&s, "a=failed b!run");
     bad(&s, 3, "b", TT_CANCELLED);
     expect(&s, "b=cancelled END failed");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 /* ---- adding tasks ---------------------------------------------------------------------------- */
@@ -622,7 +627,7 @@ static void a_function_adds_tasks(void **state)
     expect(&s, "y=completed last=completed x:run");
     ok(&s, 5, "x");
     expect(&s, "x=completed END completed");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void a_wrong_batch_fails_the_function(void **state)
@@ -638,7 +643,7 @@ static void a_wrong_batch_fails_the_function(void **state)
     assert_string_equal(view.message, "tasks wait for each other in a cycle: x -> y -> x");
     assert_int_equal(tt_run_count(s.run), 1);
     assert_int_equal(tt_run_find(s.run, "x"), TT_NO_TASK);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void only_a_run_operation_adds(void **state)
@@ -655,7 +660,7 @@ static void only_a_run_operation_adds(void **state)
     end.op = (uint64_t)7 << 32 | 1;
     assert_int_equal(tt_run_ended(s.run, 1, &end, NULL), -TT_INVALID);
     expect(&s, "a=completed END completed");
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 /* ---- checking -------------------------------------------------------------------------------- */
@@ -677,6 +682,9 @@ static void refused(const struct tt_task_spec *specs, size_t count, size_t culpr
     for (size_t i = 0; i < count; i++)
         if (specs[i].name && strcmp(specs[i].name, "old") != 0)
             assert_int_equal(tt_run_find(run, specs[i].name), TT_NO_TASK);
+    struct tt_task_spec again = {.name = "new", .group = specs[0].group};
+    if (again.group && strcmp(again.group, "old") != 0)
+        assert_int_equal(tt_run_add(run, &again, 1, NULL, NULL), 0); /* its name is free */
     free(text);
     tt_error_free(err);
     tt_run_free(run);
@@ -757,7 +765,7 @@ static void groups_and_only(void **state)
     assert_false(view_of(&s, "lint").selected);
     assert_int_equal(tt_run_count_of(s.run, TT_TASK_COMPLETED), 4);
     assert_int_equal(tt_run_count_of(s.run, TT_TASK_SKIPPED), 0);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 /* ---- the rest -------------------------------------------------------------------------------- */
@@ -784,7 +792,7 @@ static void the_critical_path(void **state)
     assert_memory_equal(path, ((uint32_t[]){1, 2, 3}), 3 * sizeof *path);
     free(path);
     assert_int_equal(tt_dag_before_count(tt_run_dag(s.run), 2), 2);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 static void time_does_not_go_back(void **state)
@@ -800,7 +808,7 @@ static void time_does_not_go_back(void **state)
     expect(&s, "a:run");
     ok(&s, 3, "a");
     assert_int_equal(view_of(&s, "a").ended, 110);
-    tt_run_free(s.run);
+    story_free(&s);
 }
 
 /* A hundred thousand tasks, most of them added one at a time by the one before: any work in
@@ -812,6 +820,7 @@ static void a_large_run_is_quick(void **state)
     struct tt_run_options eight = {.jobs = 8};
     struct tt_run *run = tt_run_new(&eight);
     struct tt_effect fx;
+    const char *needs[2];
     char(*names)[12] = calloc(n, sizeof *names);
     struct tt_task_spec *specs = calloc(n, sizeof *specs);
     for (uint32_t i = 0; i < n; i++) {
@@ -827,7 +836,8 @@ static void a_large_run_is_quick(void **state)
             continue;
         struct tt_op_end end = {.op = fx.op};
         if (fx.phase == TT_PHASE_RUN && added < n) {
-            const char *needs[] = {names[added - 1], names[fx.task]};
+            needs[0] = names[added - 1];
+            needs[1] = names[fx.task];
             specs[added].needs = needs;
             specs[added].need_count = 2;
             specs[added].has_run = true;
