@@ -226,7 +226,7 @@ static struct tt_op *start_command(struct step *step, const struct tt_action *ac
     tt_capture_defaults(&options);
     const struct tt_task_more *more = step->task->more;
     options.proc.timeout = more && more->command_timeout ? more->command_timeout : TT_NEVER;
-    if (more && more->grace)
+    if (more && more->grace_given)
         options.proc.grace = more->grace;
     options.keep_tail = engine_kept_tail;
     options.on_output = on_output;
