@@ -59,9 +59,10 @@ struct tt_task_more {
     char *group;                             /* the matrix that it is an instance of, or NULL */
     struct tt_matrix_value *matrix;          /* sorted by name */
     uint32_t matrix_count;
-    char *password;          /* for becoming `user` */
-    int64_t grace; /* ms */
+    char *password; /* for becoming `user` */
+    int64_t grace;  /* ms */
     bool grace_given;
+    bool pty;
     int64_t command_timeout; /* ms, of each command of the task; 0: none */
     int64_t max_output;      /* of a command that a function starts by ctx.env; 0: the default */
 };
