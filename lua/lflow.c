@@ -138,6 +138,7 @@ static int flow_task(lua_State *L)
     if (strpbrk(name, "\n\r"))
         lt_invalid(L, "task: the name is one line of text");
     check_may_declare(L, flow);
+    lua_settop(L, 2);
     int line;
     const char *file = caller(L, &line);
     lua_pushvalue(L, lua_upvalueindex(1));
