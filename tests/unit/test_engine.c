@@ -294,7 +294,7 @@ static void test_limit_of_an_environment(void **state)
     tx_fake_add(b->env, commands, 1);
     b->env->limit = 2;
     for (int i = 0; i < 6; i++) {
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "t%d", i);
         declare(b->plan, b->env, name, "true", NULL);
     }
