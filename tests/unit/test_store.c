@@ -188,7 +188,7 @@ static void laying_out_stays_below_root(void **state)
     one = artifact("inside/f", "x");
     succeeds(tt_store_lay_out(store, scope, env, in_dir("to"), &(struct tt_artifacts){&one, 1}));
     content_is("to/in/f", "x");
-    strcpy(one.sha256, "../../../../etc/passwd");
+    snprintf(one.sha256, sizeof one.sha256, "../../../../etc/passwd");
     fails(tt_store_lay_out(store, scope, env, in_dir("to"), &(struct tt_artifacts){&one, 1}),
           TT_INVALID, "is no SHA-256");
 }
