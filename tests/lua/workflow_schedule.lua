@@ -133,8 +133,9 @@ t.describe("time", function()
     local made, task, dir = flow.new()
     local cleaned = false
     task "a" { timeout = "100ms", run = function()
-      local _guard <close> = setmetatable({}, { __close = function() cleaned = true end })
+      local guard <close> = setmetatable({}, { __close = function() cleaned = true end })
       tutti.sleep "60s"
+      return guard
     end }
     local _, tasks = flow.run(made, dir)
     t.eq(tasks.a.error.kind, "timeout")
