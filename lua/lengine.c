@@ -63,13 +63,13 @@ static void read_only(struct lt_options *o, struct tt_run_options *run)
     run->only_count = count;
 }
 
-/* A new reference, or NULL when the option is not given. */
+/* A new reference. */
 static json_t *read_params(struct lt_options *o, const struct tt_plan *plan)
 {
     lua_State *L = o->L;
     if (lt_option_push(o, "params") == LUA_TNIL)
-        return NULL;
-    if (!lua_istable(L, -1))
+        lua_newtable(L);
+    else if (!lua_istable(L, -1))
         lt_option_wrong(o, "params", "a table of values by name");
     int table = lua_gettop(L);
     size_t count = 0, i = 0;
@@ -127,7 +127,8 @@ static int check(lua_State *L)
     graph_of(L, flow);
     if (run.only_count)
         check_plan(L, flow, &run);
-    json_decref(read_params(&o, flow->plan));
+    if (lt_option_given(&o, "params"))
+        json_decref(read_params(&o, flow->plan));
     lua_pushboolean(L, true);
     return 1;
 }
