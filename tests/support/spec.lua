@@ -175,8 +175,9 @@ function t.tutti(options)
   return require "tutti".here:try(command)
 end
 
--- Looks for processes whose parent is $1, leaves itself out, and the guardian and those that still have
--- its parent's command line (they have not executed anything yet); a zombie has no command line, and its name stands for it.
+-- Looks for processes whose parent is $1; leaves itself out, and the guardian, and those that still have
+-- their parent's command line (they have not executed anything yet). A zombie has no command line, and
+-- its name stands for it.
 local children_script = [[
 own=$(tr '\0' ' ' <"/proc/$1/cmdline")
 for stat in /proc/[0-9]*/stat; do
