@@ -436,6 +436,7 @@ static int run(lua_State *L)
     if (events)
         options.listener = lt_events_listener(events);
     flow->running = true;
+    lt_vm_note_operation(lt_vm_of(L));
     struct tt_op *op = tt_engine_start(scope, &options);
     json_decref(options.params);
     if (events)

@@ -28,6 +28,15 @@ static char *keep_text(lua_State *L, struct tt_plan *plan, int index)
     return tt_plan_text(plan, text, length);
 }
 
+/* A duration that bounds something; 0: not given. */
+static int64_t read_limit(struct lt_options *o, const char *name)
+{
+    int64_t limit = lt_option_duration(o, name, 0);
+    if (limit == 0 && lt_option_given(o, name))
+        lt_option_wrong(o, name, "a duration of 1 ms or more");
+    return limit;
+}
+
 /* ---- actions --------------------------------------------------------------------------------- */
 
 static uint32_t keep_function(struct lt_options *o, struct lt_flow *flow, const char *name)
@@ -128,7 +137,7 @@ static void read_rollback(struct lt_options *o, struct lt_flow *flow, struct tt_
     struct lt_options inner;
     int top = lua_gettop(o->L);
     if (read_wrapped(o, flow, "rollback", names, &more->rollback, &inner))
-        more->rollback_timeout = lt_option_duration(&inner, "timeout", 0);
+        more->rollback_timeout = read_limit(&inner, "timeout");
     lua_settop(o->L, top);
 }
 
@@ -141,7 +150,7 @@ static void read_health(struct lt_options *o, struct lt_flow *flow, struct tt_ta
     if (read_wrapped(o, flow, "health", names, &more->health, &inner)) {
         more->health_retries = (uint32_t)lt_option_integer(&inner, "retries", 0, 0, most_retries);
         more->health_interval = lt_option_duration(&inner, "interval", 1000);
-        more->health_timeout = lt_option_duration(&inner, "timeout", 0);
+        more->health_timeout = read_limit(&inner, "timeout");
     }
     lua_settop(o->L, top);
 }
@@ -381,8 +390,8 @@ void lt_read_task(struct lt_options *o, struct lt_flow *flow, struct tt_task *ta
     read_where(o, flow, task);
     read_names(o, plan, "needs", &task->needs);
     read_names(o, plan, "after", &task->after);
-    task->timeout = lt_option_duration(o, "timeout", 0);
-    task->deadline = lt_option_duration(o, "deadline", 0);
+    task->timeout = read_limit(o, "timeout");
+    task->deadline = read_limit(o, "deadline");
     if (lt_option_given(o, "description")) {
         const char *text = lt_option_string(o, "description", "");
         tt_task_need_more(plan, task)->description = tt_plan_text(plan, text, strlen(text));
@@ -397,6 +406,23 @@ void lt_read_task(struct lt_options *o, struct lt_flow *flow, struct tt_task *ta
         read_rollback(o, flow, tt_task_need_more(plan, task));
     if (lt_option_given(o, "health"))
         read_health(o, flow, tt_task_need_more(plan, task));
+}
+
+/* What every environment would refuse is known now. */
+static void check_command(const struct lt_options *o, const struct tt_task *task)
+{
+    char shell[] = "true";
+    struct tt_command command = {.shell = shell,
+                                 .cwd = task->cwd,
+                                 .user = task->user,
+                                 .vars = task->vars,
+                                 .var_count = task->var_count};
+    struct tt_error *err = NULL;
+    if (tt_command_check(&command, &err) == 0)
+        return;
+    lua_pushstring(o->L, err->message);
+    tt_error_free(err);
+    lt_invalid(o->L, "%s: %s", o->what, lua_tostring(o->L, -1));
 }
 
 void lt_flow_add_task(lua_State *L, struct lt_flow *flow, struct tt_task *task)
@@ -425,6 +451,7 @@ void lt_flow_add(lua_State *L, struct lt_flow *flow, const struct lt_body *body,
     task->file = tt_plan_intern(flow->plan, body->file);
     task->line = body->line;
     lt_read_task(&o, flow, task);
+    check_command(&o, task);
     if (lt_option_push(&o, "matrix") == LUA_TNIL)
         lt_flow_add_task(L, flow, task);
     else

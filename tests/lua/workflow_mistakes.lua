@@ -52,6 +52,7 @@ t.describe("a mistake", function()
       { run = 1 }, { run = true }, { run = {} }, { run = { {} } }, { run = "true", needs = 1 },
       { run = "true", cwd = {} }, { run = "true", cwd = "" }, { run = "true", env = "x" },
       { run = "true", env = { A = {} } }, { run = "true", env = { "A=1" } },
+      { run = "true", env = { ["A;touch x;B"] = "1" } }, { run = "true", user = "a b" },
       { run = "true", retries = "x" }, { run = "true", retries = -1 }, { run = "true", retries = 1.5 },
       { run = "true", when = "x" }, { run = "true", on = 5 }, { run = "true", matrix = "x" },
       { run = "true", output = {} }, { run = "true", input = 7 }, { run = "true", health = {} },
@@ -69,7 +70,7 @@ t.describe("a mistake", function()
   t.it("bad duration", function()
     for _, spec in ipairs {
       { run = "true", timeout = "5 parsecs" }, { run = "true", deadline = "x" },
-      { run = "true", timeout = -1 }, { run = "true", grace = {} },
+      { run = "true", timeout = -1 }, { run = "true", timeout = 0 }, { run = "true", grace = {} },
       { run = "true", health = { run = "true", interval = "1y" } },
       { run = "true", rollback = { run = "true", timeout = "soon" } },
     } do

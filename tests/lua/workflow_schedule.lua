@@ -61,8 +61,7 @@ t.describe("scheduling", function()
       { a = "skipped", b = "skipped", c = "completed", d = "skipped", e = "completed" })
   end)
 
-  t.it("bounds what runs at once in an environment by its limit", function()
-    t.ok(true)
+  t.it("never has more tasks at once than jobs", function()
     local made, task, dir = flow.new()
     for i = 1, 6 do
       task("t" .. i) { run = "echo + >>log; sleep 0.1; echo - >>log" }
