@@ -71,9 +71,9 @@ struct tt_task {
     char *name;
     char *file; /* where it was declared; shared */
     int line;
-    struct tt_action run;
-    struct tt_env *env; /* held by the plan */
-    char *cwd;          /* NULL: the environment's own */
+    struct tt_action run; /* none: a point where others meet */
+    struct tt_env *env;   /* held by the plan */
+    char *cwd;            /* NULL: the environment's own */
     char *user;
     struct tt_var *vars;
     uint32_t var_count;

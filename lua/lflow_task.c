@@ -383,10 +383,18 @@ static void read_when(struct lt_options *o, struct lt_flow *flow, struct tt_task
 void lt_read_task(struct lt_options *o, struct lt_flow *flow, struct tt_task *task)
 {
     struct tt_plan *plan = flow->plan;
-    if (!lt_option_given(o, "run"))
-        lt_invalid(o->L, "%s: option 'run' is missing: what is it to do?", o->what);
-    lt_option_push(o, "run");
-    read_action(o, flow, "run", &task->run);
+    if (lt_option_given(o, "run")) {
+        lt_option_push(o, "run");
+        read_action(o, flow, "run", &task->run);
+    } else if (!lt_option_given(o, "needs") && !lt_option_given(o, "after")) {
+        lt_invalid(o->L,
+                   "%s: option 'run' is missing: only a task that gathers others by 'needs' "
+                   "or 'after' does nothing itself",
+                   o->what);
+    } else if (lt_option_given(o, "rollback") || lt_option_given(o, "retries")) {
+        lt_invalid(o->L, "%s: without 'run' there is nothing to %s", o->what,
+                   lt_option_given(o, "rollback") ? "roll back" : "try again");
+    }
     read_where(o, flow, task);
     read_names(o, plan, "needs", &task->needs);
     read_names(o, plan, "after", &task->after);

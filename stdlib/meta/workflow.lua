@@ -51,7 +51,7 @@ function Workflow:fn(name, f) end
 ---@field description? string
 
 ---@class tutti.TaskOptions
----@field run tutti.Action what it does; a function's value must be plain data (it becomes the task's result)
+---@field run? tutti.Action what it does; without it the task only gathers what it needs; a function's value must be plain data (it becomes the task's result)
 ---@field on? tutti.Environment|string where; this machine unless given
 ---@field cwd? string its directory; here the script's unless given (a relative one is taken from there), elsewhere the environment's
 ---@field env? table<string, string|number|tutti.Secret> variables of its commands

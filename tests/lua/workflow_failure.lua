@@ -57,7 +57,7 @@ t.describe("failure", function()
     t.eq(t.slurp(dir .. "/undone"), "slow\nbad\ntwo\none\n")
     t.eq(flow.statuses(outcome), { one = "rolled_back", two = "rolled_back", slow = "cancelled",
       bad = "failed", never = "skipped" })
-    t.eq(tasks.slow.rollback.status, "completed")
+    t.eq(tasks.slow.rollback.status, "rolled_back")
     t.eq(tasks.never.rollback, nil)
   end)
 

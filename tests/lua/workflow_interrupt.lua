@@ -53,7 +53,7 @@ t.describe("an interruption", function()
       t.eq(document.status, "cancelled")
       t.eq(document.tasks[1].status, "rolled_back")
       t.eq(document.tasks[2].status, "cancelled")
-      t.eq(document.tasks[2].rollback.status, "completed")
+      t.eq(document.tasks[2].rollback.status, "rolled_back")
       t.eq(document.tasks[3].status, "cancelled")
     end)
   end

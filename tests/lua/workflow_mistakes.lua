@@ -64,6 +64,7 @@ t.describe("a mistake", function()
       local message = mistake(function(task) task "t" (spec) end)
       t.has(message, 'task "t"', t.show(spec))
     end
+    t.has(mistake(function(task) task "t" { needs = "u", rollback = "x" } end), "nothing to roll back")
     t.has(mistake(function(task) task "t" "true" end), "expected a table")
   end)
 

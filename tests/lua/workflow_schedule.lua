@@ -61,6 +61,18 @@ t.describe("scheduling", function()
       { a = "skipped", b = "skipped", c = "completed", d = "skipped", e = "completed" })
   end)
 
+  t.it("lets a task without run gather others", function()
+    local made, task, dir = flow.new()
+    task "a" { run = "true" }
+    task "b" { run = "true" }
+    task "all" { needs = { "a", "b" } }
+    task "end" { needs = "all", run = "true" }
+    local outcome, tasks = flow.run(made, dir)
+    t.eq(outcome.status, "completed")
+    t.eq(tasks.all.status, "completed")
+    t.eq(tasks.all.output, nil)
+  end)
+
   t.it("never has more tasks at once than jobs", function()
     local made, task, dir = flow.new()
     for i = 1, 6 do

@@ -610,7 +610,7 @@ static void test_document_has_exactly_its_fields(void **state)
         "\"duration_s\":0.0,\"tasks\":[{\"id\":\"a\",\"status\":\"failed\",\"attempts\":1,"
         "\"environment\":\"fake:\",\"started_at\":\"T\",\"duration_s\":0.0,\"exit_code\":4,"
         "\"error\":{\"kind\":\"exit\",\"message\":\"ended with code 4\"},\"rollback\":{\"status\":"
-        "\"completed\",\"exit_code\":0,\"error\":null},\"output\":\"\",\"artifacts\":[]},"
+        "\"rolled_back\",\"exit_code\":0,\"error\":null},\"output\":\"\",\"artifacts\":[]},"
         "{\"id\":\"b\",\"status\":\"skipped\",\"attempts\":0,\"environment\":\"fake:\","
         "\"started_at\":null,\"duration_s\":null,\"exit_code\":null,\"error\":null,"
         "\"rollback\":null,\"output\":null,\"artifacts\":[]}]}");
