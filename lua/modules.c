@@ -1,11 +1,9 @@
 #include "lua/modules.h"
 
-#include "lua/lflow.h"
 #include "lua/lruntime.h"
 #include "lua/lvalue.h"
 
 const struct lt_module lt_modules[] = {
-    {"engine", luaopen_tutti_engine},
     {"host", luaopen_tutti_host},
     {"json", luaopen_tutti_json},
     {0, 0},
