@@ -15,6 +15,7 @@ static int find_all(void *library, struct tx_curl *curl, struct tt_error **err)
 #undef X
     /* a handle's search includes the libraries that it pulled in */
     curl->ssl_shutdown = (int (*)(void *))dlsym(library, "SSL_shutdown");
+    curl->sha1 = (__typeof__(curl->sha1))dlsym(library, "SHA1");
     return 0;
 }
 

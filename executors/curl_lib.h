@@ -34,7 +34,9 @@ struct tx_curl {
 #define X(name) __typeof__(curl_##name) *name;
     TX_CURL_FUNCTIONS(X)
 #undef X
-    int (*ssl_shutdown)(void *ssl); /* of the TLS library below it; NULL when it is not OpenSSL */
+    /* of the TLS library below it; NULL when that is not OpenSSL */
+    int (*ssl_shutdown)(void *ssl);
+    unsigned char *(*sha1)(const unsigned char *bytes, size_t length, unsigned char *digest);
 };
 
 /* The library; `connect` when it is not installed. Loop thread only. */

@@ -9,19 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { max_held = 256 << 10, piece = 64 << 10, settle_ms = 1000, max_rejoins = 3 };
-
-struct exec_read {
-    struct tt_bytes_op bytes;
-    struct tx_exec *exec;
-    enum tt_stream stream;
-    size_t max;
-};
-
-struct exec_wait {
-    struct tt_op op;
-    struct tx_exec *exec;
-};
+enum { piece = 64 << 10, settle_ms = 1000, max_rejoins = 3 };
 
 static void pump(struct tx_exec *exec);
 static void inspect(struct tx_exec *exec);
@@ -35,11 +23,10 @@ static struct tx_exec *exec_of(struct tt_process *p)
 
 static void finish(struct tx_exec *exec, enum tt_kind kind, int code, char *message)
 {
-    if (exec->ended) {
+    if (exec->end.reached) {
         free(message);
         return;
     }
-    exec->ended = true;
     exec->p.exit.kind = kind;
     exec->p.exit.code = kind == TT_OK ? code : -1;
     exec->p.exit.message = message;
@@ -47,10 +34,7 @@ static void finish(struct tx_exec *exec, enum tt_kind kind, int code, char *mess
     tx_docker_events_leave(exec->docker, &exec->watch);
     if (exec->stream)
         tx_stream_refuse(exec->stream);
-    struct exec_wait *waiting = exec->waiting;
-    exec->waiting = NULL;
-    if (waiting)
-        tt_op_finish(&waiting->op, NULL);
+    tx_end_reached(&exec->end);
 }
 
 static void lost(struct tx_exec *exec, const char *why)
@@ -66,12 +50,14 @@ static void on_settled(struct tt_timer *timer)
     finish(exec, TT_OK, exec->settle_code, NULL);
 }
 
-/* A command that ends by KILL while its container is being stopped did not end by itself. */
-static void ended_with(struct tx_exec *exec, int code)
+/* A command that ends by KILL while its container is being stopped did not end by itself: events
+ * tell, in order, that the container was killed, that the command ended, that the container did. */
+static void ended_with(struct tx_exec *exec, int code, bool by_event)
 {
-    if (exec->ended || exec->settle.slot)
+    if (exec->end.reached || (exec->settle.slot && !by_event))
         return;
-    if (code == 128 + SIGKILL && exec->killed && !exec->we_kill && exec->watch.joined) {
+    bool suspect = code == 128 + SIGKILL && !exec->we_kill && exec->watch.joined;
+    if (suspect && (exec->killed || !by_event)) {
         exec->settle_code = code;
         tt_timer_start(exec->loop, &exec->settle,
                        tt_deadline_after(tt_loop_now(exec->loop), settle_ms), on_settled);
@@ -90,7 +76,7 @@ static void on_event(struct tx_docker_watch *watch, const char *action, const ch
     if (strcmp(action, "exec_die") == 0) {
         const char *code = tx_json_text(attributes, "exitCode");
         if (strcmp(tx_json_text(attributes, "execID"), exec->id) == 0 && *code)
-            ended_with(exec, atoi(code));
+            ended_with(exec, atoi(code), true);
         return;
     }
     bool ours = strncmp(container, exec->container, strlen(exec->container)) == 0 ||
@@ -115,17 +101,17 @@ static void on_events_broken(struct tx_docker_watch *watch, const struct tt_erro
     (void)why; /* what that means for the command, an inspection says */
     if (exec->settle.slot)
         finish(exec, TT_OK, exec->settle_code, NULL);
-    else if (exec->stream_over && !exec->ended)
+    else if (exec->held.over && !exec->end.reached)
         inspect(exec);
 }
 
 /* The launcher failed: what it printed is no output of the command. */
 static void launch_failed(struct tx_exec *exec)
 {
-    struct tt_buf *said = &exec->held[TT_STDOUT];
+    struct tt_buf *said = &exec->held.bytes[TT_STDOUT];
     struct tt_error *err = tx_docker_launch_error(said->data ? said->data : "", said->length);
     said->length = 0;
-    exec->held[TT_STDERR].length = 0;
+    exec->held.bytes[TT_STDERR].length = 0;
     if (exec->launched) {
         void (*launched)(void *, struct tt_error *) = exec->launched;
         exec->launched = NULL;
@@ -133,7 +119,7 @@ static void launch_failed(struct tx_exec *exec)
         launched(exec->launched_arg, err);
         return;
     }
-    exec->started = true;
+    tx_held_open(&exec->held);
     finish(exec, err->kind, -1, tt_strdup(err->message));
     tt_error_free(err);
 }
@@ -146,14 +132,14 @@ static void on_inspected(struct tt_op *op, void *arg)
     exec->inspect = NULL;
     if (op->error) {
         lost(exec, op->error->message);
-    } else if (!exec->started && !json_integer_value(json_object_get(state, "Pid"))) {
-        if (!runs || exec->stream_over)
+    } else if (!exec->held.open && !json_integer_value(json_object_get(state, "Pid"))) {
+        if (!runs || exec->held.over)
             launch_failed(exec);
     } else {
-        exec->started = true;
-        if (!runs && exec->stream_over)
-            ended_with(exec, (int)json_integer_value(json_object_get(state, "ExitCode")));
-        else if (exec->stream_over && !exec->watch.joined && !exec->ended) {
+        tx_held_open(&exec->held);
+        if (!runs && exec->held.over)
+            ended_with(exec, (int)json_integer_value(json_object_get(state, "ExitCode")), false);
+        else if (exec->held.over && !exec->watch.joined && !exec->end.reached) {
             if (++exec->rejoined > max_rejoins)
                 lost(exec, "the daemon's events keep breaking");
             else
@@ -161,7 +147,7 @@ static void on_inspected(struct tt_op *op, void *arg)
         }
     }
     tt_op_release(op);
-    if (exec->launched && exec->ended) {
+    if (exec->launched && exec->end.reached) {
         void (*launched)(void *, struct tt_error *) = exec->launched;
         exec->launched = NULL;
         launched(exec->launched_arg, tt_error_new(exec->p.exit.kind, "%s", exec->p.exit.message));
@@ -180,41 +166,17 @@ static void inspect(struct tx_exec *exec)
 
 /* --- the streams --- */
 
-static void serve(struct tx_exec *exec, enum tt_stream stream)
-{
-    struct exec_read *read = exec->reading[stream];
-    struct tt_buf *held = &exec->held[stream];
-    if (!read || !exec->started || (!held->length && !exec->stream_over))
-        return;
-    exec->reading[stream] = NULL;
-    struct tt_bytes *bytes = &read->bytes.bytes;
-    if (held->length && held->length <= read->max) {
-        bytes->length = held->length;
-        bytes->data = tt_buf_take(held);
-    } else if (held->length) {
-        bytes->length = read->max;
-        bytes->data = tt_alloc(read->max + 1);
-        memcpy(bytes->data, held->data, read->max);
-        bytes->data[read->max] = 0;
-        tt_buf_drop(held, read->max);
-    } else if (exec->stream_error) {
-        tt_op_finish(&read->bytes.op, tt_error_copy(exec->stream_error));
-        return;
-    }
-    tt_op_finish(&read->bytes.op, NULL);
-}
-
 static void report(struct tx_exec *exec, const struct tx_report *what)
 {
     void (*launched)(void *, struct tt_error *) = exec->launched;
     if (what->what == 'P') {
         exec->group = what->group;
-        exec->started = true;
+        tx_held_open(&exec->held);
         exec->launched = NULL;
         if (launched)
             launched(exec->launched_arg, NULL);
     } else if (what->what == 'C' && launched) {
-        struct tt_buf *said = &exec->held[exec->pty ? TT_STDOUT : TT_STDERR];
+        struct tt_buf *said = &exec->held.bytes[exec->pty ? TT_STDOUT : TT_STDERR];
         exec->launched = NULL;
         launched(exec->launched_arg,
                  tt_error_new(TT_CWD, "%s", said->data ? said->data : "no such directory"));
@@ -224,20 +186,24 @@ static void report(struct tx_exec *exec, const struct tx_report *what)
 /* Before the shim has reported, its reports are looked for; afterwards nothing is. */
 static void keep(struct tx_exec *exec, enum tt_stream stream, const char *bytes, size_t length)
 {
-    struct tt_buf *held = &exec->held[stream];
+    struct tt_buf out = {0};
     struct tx_report what;
     bool reports_here = stream == (exec->pty ? TT_STDOUT : TT_STDERR);
-    if (exec->started || exec->direct || !reports_here) {
-        tt_buf_add(held, bytes, length);
+    if (exec->held.open || exec->direct || !reports_here) {
+        tx_held_add(&exec->held, stream, bytes, length);
         return;
     }
-    while (!exec->started && tx_reports_next(&exec->reports, bytes, length, held, &what)) {
+    while (!exec->held.open && tx_reports_next(&exec->reports, bytes, length, &out, &what)) {
         bytes = NULL;
         length = 0;
+        tx_held_add(&exec->held, stream, out.data, out.length);
+        out.length = 0;
         report(exec, &what);
     }
-    if (exec->started)
-        tx_reports_end(&exec->reports, held);
+    if (exec->held.open)
+        tx_reports_end(&exec->reports, &out);
+    tx_held_add(&exec->held, stream, out.data, out.length);
+    tt_buf_free(&out);
 }
 
 static int take(struct tx_exec *exec, const struct tt_bytes *bytes, struct tt_error **err)
@@ -261,9 +227,8 @@ static int take(struct tx_exec *exec, const struct tt_bytes *bytes, struct tt_er
 
 static void over(struct tx_exec *exec, struct tt_error *err)
 {
-    exec->stream_over = true;
-    exec->stream_error = err;
-    if (!exec->started || !exec->ended)
+    tx_held_end(&exec->held, err);
+    if (!exec->held.open || !exec->end.reached)
         inspect(exec);
 }
 
@@ -289,50 +254,34 @@ static void on_bytes(struct tt_op *op, void *arg)
     tt_op_release(op);
     if (err || end) {
         over(exec, err);
-    } else if (exec->direct && !exec->started) {
-        if (is_launcher_text(&exec->held[TT_STDOUT]))
+    } else if (exec->direct && !exec->held.open) {
+        if (is_launcher_text(&exec->held.bytes[TT_STDOUT]))
             inspect(exec);
         else
-            exec->started = true;
+            tx_held_open(&exec->held);
     }
     pump(exec);
 }
 
 static void pump(struct tx_exec *exec)
 {
-    serve(exec, TT_STDOUT);
-    serve(exec, TT_STDERR);
-    bool room = exec->held[0].length < max_held && exec->held[1].length < max_held;
-    if (exec->pump || exec->stream_over || !exec->stream || !room)
+    if (exec->pump || exec->held.over || !exec->stream || !tx_held_room(&exec->held))
         return;
     exec->pump = tx_stream_read(exec->stream, exec->own, piece);
     tt_op_await(exec->pump, on_bytes, exec);
 }
 
-/* --- the process --- */
-
-static void read_cancel(struct tt_op *op, const struct tt_error *why)
+static void on_wanted(struct tx_held *held)
 {
-    struct exec_read *read = (struct exec_read *)(void *)op;
-    read->exec->reading[read->stream] = NULL;
-    tt_op_finish(op, tt_error_copy(why));
+    pump((struct tx_exec *)(void *)((char *)held - offsetof(struct tx_exec, held)));
 }
+
+/* --- the process --- */
 
 static struct tt_op *exec_read(struct tt_process *p, struct tt_scope *scope, enum tt_stream stream,
                                size_t max)
 {
-    static const struct tt_op_class class_ = {"read", read_cancel, tt_bytes_op_free};
-    struct tx_exec *exec = exec_of(p);
-    struct exec_read *read = tt_zalloc(sizeof *read);
-    read->exec = exec;
-    read->stream = stream;
-    read->max = max;
-    tt_op_init(&read->bytes.op, &class_, scope);
-    if (!tt_op_finished(&read->bytes.op)) {
-        exec->reading[stream] = read;
-        pump(exec);
-    }
-    return &read->bytes.op;
+    return tx_held_read(&exec_of(p)->held, scope, stream, max);
 }
 
 static struct tt_op *exec_write(struct tt_process *p, struct tt_scope *scope, const void *data,
@@ -344,31 +293,14 @@ static struct tt_op *exec_write(struct tt_process *p, struct tt_scope *scope, co
 static struct tt_op *exec_close_stdin(struct tt_process *p, struct tt_scope *scope)
 {
     struct tt_error *err = NULL;
-    if (!exec_of(p)->ended)
+    if (!exec_of(p)->end.reached)
         tx_stream_shutdown(exec_of(p)->stream, &err);
     return tt_op_finished_new(scope, err);
 }
 
-static void wait_cancel(struct tt_op *op, const struct tt_error *why)
-{
-    ((struct exec_wait *)(void *)op)->exec->waiting = NULL;
-    tt_op_finish(op, tt_error_copy(why));
-}
-
 static struct tt_op *exec_wait(struct tt_process *p, struct tt_scope *scope)
 {
-    static const struct tt_op_class class_ = {"wait", wait_cancel, tt_op_free};
-    struct tx_exec *exec = exec_of(p);
-    struct exec_wait *wait = tt_zalloc(sizeof *wait);
-    wait->exec = exec;
-    tt_op_init(&wait->op, &class_, scope);
-    if (tt_op_finished(&wait->op))
-        return &wait->op;
-    if (exec->ended)
-        tt_op_finish(&wait->op, NULL);
-    else
-        exec->waiting = wait;
-    return &wait->op;
+    return tx_end_wait(&exec_of(p)->end, scope);
 }
 
 static void exec_free(struct tt_process *p)
@@ -389,10 +321,8 @@ static void exec_free(struct tt_process *p)
     tx_stream_free(exec->stream);
     tt_scope_release(exec->own);
     tx_docker_release(exec->docker);
-    tt_buf_free(&exec->held[0]);
-    tt_buf_free(&exec->held[1]);
+    tx_held_clear(&exec->held);
     tt_buf_free(&exec->reports.held);
-    tt_error_free(exec->stream_error);
     free(exec->container);
     free(exec->id);
     tt_process_clear(&exec->p);
@@ -454,6 +384,7 @@ struct tx_exec *tx_exec_new(struct tt_env *env, struct tx_docker *docker, const 
         memcpy(exec->reports.nonce, nonce, tx_nonce_size);
     exec->stream = stream;
     exec->since = since;
+    exec->held.wanted = on_wanted;
     exec->watch.event = on_event;
     exec->watch.broken = on_events_broken;
     return exec;

@@ -5,11 +5,9 @@
 #include "executors/docker_events.h"
 #include "executors/docker_exec.h"
 #include "executors/docker_stream.h"
+#include "executors/held.h"
 #include "executors/http_stream.h"
 #include "executors/shim.h"
-
-struct exec_read;
-struct exec_wait;
 
 struct tx_exec {
     struct tt_process p;
@@ -24,13 +22,9 @@ struct tx_exec {
     struct tx_stream *stream;
     struct tt_op *pump; /* the read under way */
     struct tx_docker_frames frames;
-    struct tt_buf held[2]; /* not yet read */
-    struct exec_read *reading[2];
-    struct tt_error *stream_error; /* why it broke */
-    bool stream_over;
+    struct tx_held held;
 
     struct tx_reports reports;
-    bool started; /* the shim reported; direct: what came is the command's */
     int64_t group;
 
     struct tx_docker_watch watch;
@@ -39,8 +33,8 @@ struct tx_exec {
     struct tt_timer settle; /* an end by KILL waits for the container's own end */
     int settle_code;
     int rejoined;
-    bool killed, we_kill, ended;
-    struct exec_wait *waiting;
+    bool killed, we_kill;
+    struct tx_end end;
 
     /* Called once it is known whether it started; NULL err: it runs. */
     void (*launched)(void *arg, struct tt_error *err);

@@ -371,7 +371,8 @@ struct tt_op *tx_exchange_write(struct tx_exchange *x, struct tt_scope *scope, c
             waiter_finish(waiter, tt_error_new(TT_IO, "out of memory"));
             return &waiter->bytes.op;
         }
-        memcpy(to, data, length);
+        if (length)
+            memcpy(to, data, length);
         x->given.length += length;
         if (x->send_paused) {
             x->send_paused = false;

@@ -14,10 +14,12 @@ static int digit(char c)
 int tx_head_parse(const char *bytes, size_t length, int *status, struct tt_error **err)
 {
     static const char start[] = "HTTP/1.";
+    if (!length)
+        return 0;
     size_t shown = length < sizeof start - 1 ? length : sizeof start - 1;
     if (memcmp(bytes, start, shown) != 0)
         return tt_fail(err, TT_IO, "the answer is not HTTP/1");
-    const char *end = length ? memmem(bytes, length, "\r\n\r\n", 4) : NULL;
+    const char *end = memmem(bytes, length, "\r\n\r\n", 4);
     if (!end)
         return length > tx_head_max
                    ? tt_fail(err, TT_IO, "the head of the answer has more than %d bytes",

@@ -441,6 +441,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(over_tls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(wrong_authority, set_up, tear_down),
     };
+    host(SUPPORT " remove \"$TUTTI_TEST_DOCKER_DIR\" exec-box 2>&1; " SUPPORT
+                 " remove \"$TUTTI_TEST_DOCKER_DIR\" exec-bare 2>&1; true");
     if (host(SUPPORT " container \"$TUTTI_TEST_DOCKER_DIR\" exec-box && " SUPPORT
                      " container \"$TUTTI_TEST_DOCKER_DIR\" exec-bare noshell:local") != 0)
         return 1;
