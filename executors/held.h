@@ -12,9 +12,9 @@ struct tx_held_wait;
 struct tx_held {
     struct tt_buf bytes[2];
     struct tx_held_read *reading[2];
-    struct tt_error *error; /* why the streams broke */
-    bool over;              /* nothing more will come */
-    bool open;              /* what came may be given to readers */
+    struct tt_error *error;               /* why the streams broke */
+    bool over;                            /* nothing more will come */
+    bool open;                            /* what came may be given to readers */
     void (*wanted)(struct tx_held *held); /* somebody reads: there may be room again */
 };
 
