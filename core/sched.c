@@ -4,12 +4,15 @@
 
 #include <stdlib.h>
 
-#define ENDED UINT32_MAX
+struct task {
+    uint32_t left; /* predecessors that have not ended */
+    bool ended;
+};
 
 struct tt_sched {
     struct tt_dag *dag;
     struct tt_pools *pools;
-    uint32_t *left; /* of each node: predecessors that have not ended; ENDED: it has itself */
+    struct task *tasks;
     uint32_t count, capacity;
     uint32_t *ready; /* a queue: taken at `first`, filled at `last` */
     uint32_t first, last, ready_capacity;
@@ -27,7 +30,7 @@ void tt_sched_free(struct tt_sched *sched)
 {
     if (!sched)
         return;
-    free(sched->left);
+    free(sched->tasks);
     free(sched->ready);
     free(sched);
 }
@@ -47,17 +50,16 @@ void tt_sched_join(struct tt_sched *sched)
     if (count > sched->capacity) {
         uint32_t half = sched->capacity + sched->capacity / 2;
         sched->capacity = count > half ? count : half;
-        sched->left = tt_reallocarray(sched->left, sched->capacity, sizeof *sched->left);
+        sched->tasks = tt_reallocarray(sched->tasks, sched->capacity, sizeof *sched->tasks);
     }
     sched->count = count;
     for (uint32_t node = first; node < count; node++)
-        sched->left[node] = 0;
+        sched->tasks[node] = (struct task){0};
     for (uint32_t node = first; node < count; node++) {
-        uint32_t left = 0;
+        struct task *task = &sched->tasks[node];
         for (uint32_t i = 0, n = tt_dag_before_count(sched->dag, node); i < n; i++)
-            left += sched->left[tt_dag_before(sched->dag, node, i, NULL)] != ENDED;
-        sched->left[node] = left;
-        if (!left)
+            task->left += !sched->tasks[tt_dag_before(sched->dag, node, i, NULL)].ended;
+        if (!task->left)
             make_ready(sched, node);
     }
 }
@@ -94,9 +96,9 @@ void tt_sched_leave(struct tt_sched *sched, uint32_t node)
 
 void tt_sched_end(struct tt_sched *sched, uint32_t node)
 {
-    sched->left[node] = ENDED;
+    sched->tasks[node].ended = true;
     tt_dag_close(sched->dag, node);
     for (struct tt_after after = tt_dag_after(sched->dag, node); tt_dag_next(sched->dag, &after);)
-        if (--sched->left[after.node] == 0)
+        if (--sched->tasks[after.node].left == 0)
             make_ready(sched, after.node);
 }

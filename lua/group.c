@@ -30,7 +30,8 @@ struct group {
     lua_Integer count, next;
     size_t parallel, running;
     struct slot *slots, *free;
-    struct tt_op *decisive; /* held: the failure that stopped it, or the winner */
+    struct tt_op *decisive;  /* held: the failure that stopped it, or the winner */
+    struct tt_error *broken; /* results could not be stored */
     bool stopped;
 };
 
@@ -111,15 +112,18 @@ static void finish_if_over(struct group *group)
 {
     if (group->running || (!group->stopped && group->next <= group->count))
         return;
-    const struct tt_error *why = tt_scope_why(group->op.scope);
-    tt_op_finish(&group->op, tt_error_copy(why));
+    struct tt_error *why = tt_error_copy(tt_scope_why(group->op.scope));
+    if (!why && !group->decisive && group->broken)
+        why = tt_error_copy(group->broken);
+    tt_scope_release(group->scope);
+    group->scope = NULL;
+    tt_op_finish(&group->op, why);
 }
 
 static void on_end(struct tt_op *task, void *arg)
 {
     struct slot *slot = arg;
     struct group *group = slot->group;
-    struct tt_error *err = NULL;
     bool decides = !group->stopped && (group->rule == stop_at_first ||
                                        (group->rule == stop_at_failure && task->error));
     if (decides) {
@@ -127,10 +131,9 @@ static void on_end(struct tt_op *task, void *arg)
         tt_op_retain(task);
         stop_others(group, group->rule == stop_at_first ? "another was first" : "another failed");
     } else if (group->rule == collect || (group->rule == stop_at_failure && !task->error)) {
-        if (lt_vm_protect(group->vm, store, slot, &err) < 0)
-            stop(group, err);
+        if (!group->broken && lt_vm_protect(group->vm, store, slot, &group->broken) < 0)
+            stop(group, group->broken);
     }
-    tt_error_free(err);
     tt_op_release(task);
     slot->task = NULL;
     slot->next_free = group->free;
@@ -151,6 +154,7 @@ static void group_free(struct tt_op *op)
 {
     struct group *group = (struct group *)(void *)op;
     tt_op_release(group->decisive);
+    tt_error_free(group->broken);
     tt_scope_release(group->scope);
     lt_unref(group->vm, group->refs_function);
     lt_unref(group->vm, group->ref_list);
@@ -204,10 +208,6 @@ static int push_results(lua_State *L, struct tt_op *op)
     }
     if (op->error) {
         lt_push_error(L, op->error);
-        lt_raise_value(L);
-    }
-    if (tt_scope_why(group->scope)) { /* results could not be stored */
-        lt_push_error(L, tt_scope_why(group->scope));
         lt_raise_value(L);
     }
     lua_rawgeti(L, LUA_REGISTRYINDEX, group->ref_results);

@@ -8,7 +8,6 @@
 
 #include "core/exec.h"
 #include "lua/args.h"
-
 #include "lua/vm.h"
 
 #include <lua.h>
@@ -45,13 +44,19 @@ struct lt_env_scheme {
 };
 extern const struct lt_env_scheme *const lt_env_schemes[]; /* ends with NULL */
 
-/* The names that constructors accept besides their own, for their option lists: cwd, env, user,
- * password, timeout, grace, max_output, pty. Reads them into defaults, which the caller clears with
- * tt_command_clear(&defaults->command): only plain reads stand between, so nothing leaks. */
+/* The names that constructors accept besides their own, in their option lists: a constructor pushes
+ * the plain environment and then lt_push_env_with. */
 #define LT_ENV_DEFAULT_NAMES                                                                       \
     "cwd", "env", "user", "password", "timeout", "grace", "max_output", "pty"
 /* Pushes an environment like the one at index, with the default options of `o` on top. */
 void lt_push_env_with(lua_State *L, int index, const struct lt_options *o);
+
+/* For the bindings of operations. The environment at index 1; raises when it is none. */
+struct tt_env *lt_check_env(lua_State *L, const struct lt_env_defaults **defaults);
+/* lt_begin for an operation on an environment: refused while a file is only looked at. */
+struct tt_scope *lt_env_begin(lua_State *L);
+/* Replaces what the options name; a relative cwd is below the one before. Throws half done. */
+void lt_env_read_defaults(const struct lt_options *o, struct lt_env_defaults *defaults);
 
 /* Ends what environments keep open (idle connections, containers of their own): an operation that
  * never fails. For the end of the process. */

@@ -32,6 +32,7 @@ struct lt_vm {
     int exit_code;
     const char *forbidden;
     char *script_dir;
+    struct tt_env *here;         /* made on first use */
     lua_CFunction pcall, xpcall; /* the originals, to recognise their frames */
     uint64_t stopped_at;         /* ms, when code was first stopped by force in this resume; or 0 */
 };

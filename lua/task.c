@@ -267,13 +267,40 @@ int lt_task_body(lua_State *L)
 
 /* --- the driver --- */
 
-static void finish(struct lt_task *task)
+static void conclude(void *arg)
 {
+    struct lt_task *task = arg;
     struct tt_error *err = task->error;
     task->error = NULL;
     tt_scope_release(task->scope);
     tt_scope_release(task->cleanup);
     task->scope = task->cleanup = NULL;
+    lt_joins_end(task);
+    tt_op_finish(&task->op, err);
+}
+
+static void cancel_rest(struct tt_scope *scope)
+{
+    struct tt_error *why = tt_error_new(TT_CANCELLED, "the script that started it ended");
+    tt_scope_cancel(scope, why);
+    tt_error_free(why);
+}
+
+static void end_cleanup(void *arg)
+{
+    struct lt_task *task = arg;
+    if (!task->cleanup) {
+        conclude(task);
+        return;
+    }
+    cancel_rest(task->cleanup);
+    tt_scope_on_idle(task->cleanup, conclude, task);
+}
+
+/* The body is over. What still runs in its scope (commands that nobody waited for) is ended before
+ * the task is. */
+static void finish(struct lt_task *task)
+{
     lt_unref(task->vm, task->defers_ref);
     task->defers_ref = LUA_NOREF;
     drop_awaited(task);
@@ -282,8 +309,8 @@ static void finish(struct lt_task *task)
         lt_report_lost_error(&child->op);
         tt_op_release(&child->op);
     }
-    lt_joins_end(task);
-    tt_op_finish(&task->op, err);
+    cancel_rest(task->scope);
+    tt_scope_on_idle(task->scope, end_cleanup, task);
 }
 
 static void on_abandoned(struct tt_op *op, void *arg)

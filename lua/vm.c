@@ -1,6 +1,7 @@
 #include "lua/vm.h"
 
 #include "core/alloc.h"
+#include "core/exec.h"
 #include "core/fault.h"
 #include "lua/lerror.h"
 #include "lua/modules.h"
@@ -257,6 +258,8 @@ void lt_vm_free(struct lt_vm *vm)
     if (!vm)
         return;
     lua_close(vm->L);
+    if (vm->here)
+        tt_env_release(vm->here);
     tt_scope_release(vm->program);
     tt_scope_release(vm->base);
     free(vm->script_dir);

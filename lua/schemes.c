@@ -1,0 +1,15 @@
+/* The kinds of environments that scripts can name. */
+#include "lua/lenv.h"
+
+static void local_from_text(lua_State *L, const char *text)
+{
+    (void)text;
+    lt_push_env(L, lt_here(L), NULL);
+}
+
+static const struct lt_env_scheme local = {"local", local_from_text, NULL};
+
+const struct lt_env_scheme *const lt_env_schemes[] = {
+    &local,
+    NULL,
+};
