@@ -97,7 +97,7 @@ void tt_digest_free(struct tt_digest *digest)
 int tt_digest_bytes(const void *bytes, size_t length, char hex[tt_digest_hex_size],
                     struct tt_error **err)
 {
-    struct tt_digest *digest;
+    struct tt_digest *digest = NULL;
     int rc = tt_digest_new(&digest, err);
     if (rc < 0)
         return rc;

@@ -28,6 +28,7 @@ void engine_command(const struct tt_engine *engine, const struct tt_task *task,
         .cwd = task->cwd,
         .user = task->user,
         .password = more ? more->password : NULL,
+        .pty = more && more->pty,
     };
     size_t most = engine->param_count + matrix + task->var_count;
     if (most == 0)

@@ -224,9 +224,10 @@ static struct tt_op *start_command(struct step *step, const struct tt_action *ac
     engine_command(step->engine, step->task, action, &command);
     struct tt_capture_options options;
     tt_capture_defaults(&options);
-    options.proc.timeout = TT_NEVER;
-    if (step->task->more && step->task->more->grace)
-        options.proc.grace = step->task->more->grace;
+    const struct tt_task_more *more = step->task->more;
+    options.proc.timeout = more && more->command_timeout ? more->command_timeout : TT_NEVER;
+    if (more && more->grace_given)
+        options.proc.grace = more->grace;
     options.keep_tail = engine_kept_tail;
     options.on_output = on_output;
     options.arg = step;

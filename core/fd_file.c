@@ -148,9 +148,8 @@ static struct tt_op *stream_write(struct tt_file *file, struct tt_scope *scope, 
         scope, tt_error_new(TT_IO, "cannot write %s: not enough memory", local->path));
 }
 
-static int do_commit(struct tt_op *op, struct tt_error **err)
+int tt_fd_file_commit(struct tt_fd_file *file, struct tt_error **err)
 {
-    struct tt_fd_file *file = stream_of(op)->file;
     if (file->size >= 0 && file->written != file->size)
         return tt_fail(err, TT_IO, "%s: %lld bytes were to be written, %lld came", file->path,
                        (long long)file->size, (long long)file->written);
@@ -168,6 +167,11 @@ static int do_commit(struct tt_op *op, struct tt_error **err)
     free(file->temporary);
     file->temporary = NULL;
     return 0;
+}
+
+static int do_commit(struct tt_op *op, struct tt_error **err)
+{
+    return tt_fd_file_commit(stream_of(op)->file, err);
 }
 
 static struct tt_op *stream_commit(struct tt_file *file, struct tt_scope *scope)

@@ -29,6 +29,8 @@ struct tt_op *tt_fd_file_open(struct tt_fd_file *file, struct tt_scope *scope,
                               int (*open)(struct tt_fd_file *file, struct tt_error **err));
 /* On a worker thread: makes a new temporary beside `final` and opens it. */
 int tt_fd_file_create(struct tt_fd_file *file, unsigned mode, struct tt_error **err);
+/* On a worker thread: what the commit operation does. */
+int tt_fd_file_commit(struct tt_fd_file *file, struct tt_error **err);
 /* A name that nobody has for a temporary beside path; allocated. */
 char *tt_temporary_beside(const char *path);
 /* Blocking: makes a directory with its missing parents. */

@@ -164,7 +164,7 @@ static int parse_class(struct parser *p)
     p->at += negated ? 2 : 1;
     size_t from = glob->range_count;
     for (bool first = true; first || *p->at != ']'; first = false) {
-        struct range range;
+        struct range range = {0};
         if (p->at[0] == '[' && p->at[1] && strchr(":.=", p->at[1]))
             return bad(p, "named classes like [:alpha:] are not known (a bracket itself is \\[)");
         int rc = class_char(p, &range.first);

@@ -60,16 +60,20 @@ struct tt_task_more {
     struct tt_matrix_value *matrix;          /* sorted by name */
     uint32_t matrix_count;
     char *password; /* for becoming `user` */
-    int64_t grace;  /* ms; 0: the default */
+    int64_t grace;  /* ms */
+    bool grace_given;
+    bool pty;
+    int64_t command_timeout; /* ms, of each command of the task; 0: none */
+    int64_t max_output;      /* of a command that a function starts by ctx.env; 0: the default */
 };
 
 struct tt_task {
     char *name;
     char *file; /* where it was declared; shared */
     int line;
-    struct tt_action run;
-    struct tt_env *env; /* held by the plan */
-    char *cwd;          /* NULL: the environment's own */
+    struct tt_action run; /* none: a point where others meet */
+    struct tt_env *env;   /* held by the plan */
+    char *cwd;            /* NULL: the environment's own */
     char *user;
     struct tt_var *vars;
     uint32_t var_count;

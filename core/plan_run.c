@@ -20,7 +20,7 @@ static void fill_spec(struct tt_task_spec *spec, const struct tt_task *task,
     spec->need_count = task->needs.count;
     spec->after = (const char *const *)task->after.items;
     spec->after_count = task->after.count;
-    spec->has_run = true;
+    spec->has_run = task->run.form != TT_ACTION_NONE;
     spec->timeout = task->timeout;
     spec->deadline = task->deadline;
     if (task->env->limit > 0) {

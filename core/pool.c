@@ -38,8 +38,8 @@ struct line {
 };
 
 struct waiter {
-    uint32_t line; /* NOWHERE: it neither waits nor holds */
-    bool holds;
+    uint32_t line : 31;
+    uint32_t holds : 1;
 };
 
 struct tt_pools {
@@ -273,7 +273,7 @@ static void enter(struct tt_pools *pools, uint32_t waiter)
     pools->waiter_places =
         tt_reallocarray(pools->waiter_places, capacity, sizeof *pools->waiter_places);
     for (uint32_t i = old; i < capacity; i++) {
-        pools->waiters[i] = (struct waiter){.line = NOWHERE};
+        pools->waiters[i] = (struct waiter){0};
         pools->waiter_places[i] = 0;
     }
     pools->waiter_capacity = capacity;
@@ -283,7 +283,7 @@ void tt_pools_wait(struct tt_pools *pools, uint32_t waiter, uint32_t set, uint64
                    uint32_t order)
 {
     enter(pools, waiter);
-    pools->waiters[waiter] = (struct waiter){.line = set};
+    pools->waiters[waiter] = (struct waiter){.line = set & 0x7fffffffu};
     tt_heap_push(&pools->lines[set].waiters, pools->waiter_places,
                  (struct tt_heap_item){.key = ~priority, .order = order, .id = waiter});
     if (pools->lines[set].waiters.items[0].id != waiter)
@@ -302,7 +302,6 @@ void tt_pools_leave(struct tt_pools *pools, uint32_t waiter)
     if (first)
         lift_line(pools, at);
     tt_heap_remove(&line->waiters, pools->waiter_places, waiter);
-    pools->waiters[waiter].line = NOWHERE;
     if (first && line->waiters.count)
         open_line(pools, at);
 }
@@ -378,7 +377,7 @@ bool tt_pools_next(struct tt_pools *pools, uint32_t *waiter)
 void tt_pools_release(struct tt_pools *pools, uint32_t waiter)
 {
     const struct line *line = &pools->lines[pools->waiters[waiter].line];
-    pools->waiters[waiter] = (struct waiter){.line = NOWHERE};
+    pools->waiters[waiter] = (struct waiter){0};
     for (uint32_t i = 0; i < line->count; i++) {
         pools->pools[line->parts[i].pool].used -= line->parts[i].amount;
         mark_freed(pools, line->parts[i].pool);

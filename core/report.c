@@ -71,8 +71,8 @@ static json_t *rollback_value(const struct report *report, const struct tt_task_
                               const struct tt_record *record)
 {
     static const char *const words[] = {[TT_ROLLBACK_RUNNING] = "running",
-                                        [TT_ROLLBACK_COMPLETED] = "completed",
-                                        [TT_ROLLBACK_BROKEN] = "failed"};
+                                        [TT_ROLLBACK_COMPLETED] = "rolled_back",
+                                        [TT_ROLLBACK_BROKEN] = "rollback_failed"};
     if (view->rollback == TT_ROLLBACK_NOT)
         return NULL;
     json_t *object = json_object();

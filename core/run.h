@@ -257,7 +257,7 @@ void tt_run_task(const struct tt_run *run, uint32_t task, struct tt_task_view *v
 /* The tasks that failed, in the order of failing: the first is the run's cause. The run's. */
 const uint32_t *tt_run_failures(const struct tt_run *run, uint32_t *count);
 /* The tasks that the duration came from, first to last: the last to end, the one before it that it
- * waited for longest, and so on back. Allocated: free(). */
+ * waited for longest (or whose function added it), and so on back. Allocated: free(). */
 uint32_t *tt_run_critical_path(const struct tt_run *run, uint32_t *count);
 /* The graph, for its neighbours, ancestors and paths; add nothing. */
 struct tt_dag *tt_run_dag(const struct tt_run *run);

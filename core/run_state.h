@@ -42,6 +42,7 @@ struct task {
     uint32_t serial;
     uint32_t attempt, check;
     uint32_t live_place; /* in run->live */
+    uint32_t adder;      /* the task whose function added it, + 1; 0: it was there before */
     struct tt_retry retry;
     struct health health;
     int64_t timeout, deadline, rollback_timeout; /* lengths */

@@ -269,6 +269,8 @@ static void run_succeeded(struct tt_run *run, uint32_t t, const struct tt_op_end
         struct tt_effect *effect = tt_run_emit(run, TT_FX_TASKS_ADDED, t);
         effect->first = first;
         effect->count = (uint32_t)end_of_op->added_count;
+        for (uint32_t i = first; i < run->count; i++)
+            run->tasks[i].adder = t + 1;
     }
     proceed(run, t, TT_PHASE_HEALTH);
 }

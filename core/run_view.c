@@ -122,6 +122,8 @@ uint32_t *tt_run_critical_path(const struct tt_run *run, uint32_t *count)
                 (latest == TT_NO_TASK || run->tasks[before].ended > run->tasks[latest].ended))
                 latest = before;
         }
+        if (latest == TT_NO_TASK && run->tasks[at].adder)
+            latest = run->tasks[at].adder - 1;
         at = latest;
     }
     for (uint32_t i = 0; i < path.count / 2; i++) {

@@ -4,15 +4,12 @@
 
 #include <stdlib.h>
 
-struct task {
-    uint32_t left; /* predecessors that have not ended */
-    bool ended;
-};
+#define ENDED UINT32_MAX
 
 struct tt_sched {
     struct tt_dag *dag;
     struct tt_pools *pools;
-    struct task *tasks;
+    uint32_t *left; /* of each node: predecessors that have not ended; ENDED: it has itself */
     uint32_t count, capacity;
     uint32_t *ready; /* a queue: taken at `first`, filled at `last` */
     uint32_t first, last, ready_capacity;
@@ -30,7 +27,7 @@ void tt_sched_free(struct tt_sched *sched)
 {
     if (!sched)
         return;
-    free(sched->tasks);
+    free(sched->left);
     free(sched->ready);
     free(sched);
 }
@@ -50,16 +47,17 @@ void tt_sched_join(struct tt_sched *sched)
     if (count > sched->capacity) {
         uint32_t half = sched->capacity + sched->capacity / 2;
         sched->capacity = count > half ? count : half;
-        sched->tasks = tt_reallocarray(sched->tasks, sched->capacity, sizeof *sched->tasks);
+        sched->left = tt_reallocarray(sched->left, sched->capacity, sizeof *sched->left);
     }
     sched->count = count;
     for (uint32_t node = first; node < count; node++)
-        sched->tasks[node] = (struct task){0};
+        sched->left[node] = 0;
     for (uint32_t node = first; node < count; node++) {
-        struct task *task = &sched->tasks[node];
+        uint32_t left = 0;
         for (uint32_t i = 0, n = tt_dag_before_count(sched->dag, node); i < n; i++)
-            task->left += !sched->tasks[tt_dag_before(sched->dag, node, i, NULL)].ended;
-        if (!task->left)
+            left += sched->left[tt_dag_before(sched->dag, node, i, NULL)] != ENDED;
+        sched->left[node] = left;
+        if (!left)
             make_ready(sched, node);
     }
 }
@@ -96,9 +94,9 @@ void tt_sched_leave(struct tt_sched *sched, uint32_t node)
 
 void tt_sched_end(struct tt_sched *sched, uint32_t node)
 {
-    sched->tasks[node].ended = true;
+    sched->left[node] = ENDED;
     tt_dag_close(sched->dag, node);
     for (struct tt_after after = tt_dag_after(sched->dag, node); tt_dag_next(sched->dag, &after);)
-        if (--sched->tasks[after.node].left == 0)
+        if (--sched->left[after.node] == 0)
             make_ready(sched, after.node);
 }

@@ -83,6 +83,13 @@ struct tt_loop *tt_scope_loop(const struct tt_scope *scope)
     return scope->loop;
 }
 
+bool tt_scope_within(const struct tt_scope *scope, const struct tt_scope *above)
+{
+    while (scope && scope != above)
+        scope = scope->parent;
+    return scope != NULL;
+}
+
 static void on_deadline(struct tt_timer *timer)
 {
     struct tt_scope *scope =

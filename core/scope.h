@@ -22,6 +22,8 @@ struct tt_scope *tt_scope_shielded(struct tt_loop *loop, int64_t deadline);
 void tt_scope_retain(struct tt_scope *scope);
 void tt_scope_release(struct tt_scope *scope);
 
+/* Whether it is `above` or somewhere below it. */
+bool tt_scope_within(const struct tt_scope *scope, const struct tt_scope *above);
 struct tt_loop *tt_scope_loop(const struct tt_scope *scope);
 /* Sets this scope's own deadline (absolute ms, TT_NEVER for none). `what` names it in the reason:
  * "what timed out after 5s"; it is copied. */

@@ -20,8 +20,7 @@ local function status_of(task)
   local status = task.status
   local rollback = task.rollback and task.rollback.status
   if rollback and (status == "failed" or status == "cancelled") then
-    status = ("%s, %s"):format(status, rollback == "completed" and "rolled back"
-      or rollback == "failed" and "rollback failed" or "rollback " .. rollback)
+    status = ("%s, %s"):format(status, rollback == "running" and "rolling back" or rollback)
   end
   return (status:gsub("_", " "))
 end

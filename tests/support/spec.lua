@@ -175,8 +175,9 @@ function t.tutti(options)
   return require "tutti".here:try(command)
 end
 
--- Looks for processes whose parent is $1, leaves itself out, and those that share its parent's command
--- line (the guardian is a fork of it); a zombie has no command line, and its name stands for it.
+-- Looks for processes whose parent is $1; leaves itself out, and the guardian, and those that still have
+-- their parent's command line (they have not executed anything yet). A zombie has no command line, and
+-- its name stands for it.
 local children_script = [[
 own=$(tr '\0' ' ' <"/proc/$1/cmdline")
 for stat in /proc/[0-9]*/stat; do
@@ -186,7 +187,7 @@ for stat in /proc/[0-9]*/stat; do
   [ "$3" = "$1" ] && [ "$pid" != $$ ] || continue
   case $2 in Z) echo "$pid $name (ended, not reaped)"; continue ;; esac
   command=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)
-  [ "$command" = "$own" ] || echo "$pid ${command:-$name}"
+  [ "$command" = "$own" ] || [ "$command" = "tutti-guardian " ] || echo "$pid ${command:-$name}"
 done]]
 
 local function children()

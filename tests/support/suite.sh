@@ -64,3 +64,23 @@ specs() {
         spec "$specs_file" "${2:-}"
     done
 }
+
+# programs PREFIX: every tests/integration/test_PREFIX*.c, a cmocka program each.
+programs() {
+    for programs_file in "$TUTTI_BUILD/tests/test_$1"*; do
+        [ -x "$programs_file" ] || continue
+        programs_name=$(basename "$programs_file")
+        case $programs_name in *"$TUTTI_TEST_FILTER"*) ;; *) continue ;; esac
+        CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 5 "${TUTTI_TEST_FILE_TIMEOUT:-300}" "$programs_file" \
+            >"$TUTTI_TEST_DIR/program.out" 2>&1 </dev/null
+        programs_code=$?
+        awk -v program="$programs_name: " '
+            /^ok [0-9]+ - / { sub(/^ok [0-9]+ - /, ""); print "ok " program $0; next }
+            /^not ok [0-9]+ - / { sub(/^not ok [0-9]+ - /, ""); print "not ok " program $0 ": see above"; next }
+            /^(1\.\.|# (ok|not ok) - )/ { next }
+            { print "    " $0 }' "$TUTTI_TEST_DIR/program.out"
+        grep -q '^not ok' "$TUTTI_TEST_DIR/program.out" || [ $programs_code = 0 ] ||
+            not_ok "$programs_name" "ended with code $programs_code"
+        grep -q '^ok' "$TUTTI_TEST_DIR/program.out" || not_ok "$programs_name" "ran no test"
+    done
+}

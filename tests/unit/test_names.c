@@ -73,7 +73,7 @@ static void a_heap_gives_the_least(void **state)
     struct tt_heap heap = {0};
     struct tt_random dice = {11};
     uint32_t places[IDS] = {0};
-    struct tt_heap_item items[IDS];
+    struct tt_heap_item items[IDS] = {0};
     bool in[IDS] = {false};
     for (int turn = 0; turn < 100000; turn++) {
         uint32_t id = (uint32_t)(tt_random_next(&dice) % IDS), count = 0, least = UINT32_MAX;

@@ -110,15 +110,13 @@ static struct tt_task_spec *random_task(struct tale *tale, char letter)
 /* A batch without cycles: the places in a random order say who may come after whom. */
 static void random_graph(struct tale *tale)
 {
-    uint32_t n = 1 + roll(chance(80) ? 8 : 20), place[MODEL_TASKS], density = 5 + roll(40);
+    uint32_t n = 1 + roll(chance(80) ? 8 : 20), place[MODEL_TASKS] = {0}, density = 5 + roll(40);
     tale->first_count = n;
     for (uint32_t i = 0; i < n; i++) {
         random_task(tale, 't');
         uint32_t at = roll(i + 1);
         place[i] = place[at];
         place[at] = i;
-        if (at == i)
-            place[i] = i;
     }
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = 0; j < n; j++)
