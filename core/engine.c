@@ -134,8 +134,9 @@ static void rollback_ended(struct tt_engine *engine, const struct tt_effect *fx)
 static void added(struct tt_engine *engine, const struct tt_effect *fx)
 {
     engine->joined =
-        tt_reallocarray(engine->joined, engine->joined_count + 1, sizeof(struct tt_plan *));
-    engine->joined[engine->joined_count++] = tt_plan_retain(engine->joining);
+        tt_reallocarray(engine->joined, engine->joined_count + 1, sizeof *engine->joined);
+    engine->joined[engine->joined_count++] =
+        (struct joined){tt_plan_retain(engine->joining), fx->first};
     engine_tell(engine, &(struct tt_event){.type = TT_EV_TASKS_ADDED,
                                            .task = fx->task,
                                            .first = fx->first,
@@ -302,7 +303,7 @@ static void engine_free(struct tt_op *op)
     tt_run_free(engine->run);
     tt_store_free(engine->store);
     for (uint32_t i = 0; i < engine->joined_count; i++)
-        tt_plan_release(engine->joined[i]);
+        tt_plan_release(engine->joined[i].plan);
     free(engine->joined);
     for (size_t i = 0; i < engine->param_count; i++) {
         free(engine->param_vars[i].name);

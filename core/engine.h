@@ -111,9 +111,8 @@ uint32_t tt_engine_jobs(const struct tt_engine *engine);
 const json_t *tt_engine_params(const struct tt_engine *engine);            /* an object */
 int64_t tt_engine_wall(const struct tt_engine *engine, int64_t monotonic); /* ms since 1970 */
 uint32_t tt_engine_selected(const struct tt_engine *engine); /* tasks that have a part in the run */
-/* Any task of the run, those added while it runs included, and the plan that declared it. */
+/* Any task of the run, those added while it runs included. */
 const struct tt_task *tt_engine_task(const struct tt_engine *engine, uint32_t index);
-const struct tt_plan *tt_engine_plan_of(const struct tt_engine *engine, uint32_t index);
 /* NULL while nothing is known. */
 const struct tt_record *tt_engine_record(const struct tt_engine *engine, uint32_t index);
 /* The path of its log; NULL: nothing was written. */

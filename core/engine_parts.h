@@ -19,10 +19,16 @@ struct task_state {
     uint32_t announced; /* the attempt whose start the listener has heard of */
 };
 
+/* Tasks that were added while it ran. */
+struct joined {
+    struct tt_plan *plan; /* held */
+    uint32_t first;       /* the index of its first task */
+};
+
 struct tt_engine {
     struct tt_op op; /* first */
     struct tt_plan *plan;
-    struct tt_plan **joined; /* held: plans of tasks added while it ran, in order */
+    struct joined *joined; /* in order */
     uint32_t joined_count;
     struct tt_plan *joining; /* borrowed: what is being added right now */
     struct tt_run *run;

@@ -58,23 +58,26 @@ uint32_t tt_engine_selected(const struct tt_engine *engine)
     return count;
 }
 
-const struct tt_plan *tt_engine_plan_of(const struct tt_engine *engine, uint32_t index)
+/* The plan that declared the task; *index becomes its place there. */
+static const struct tt_plan *find_plan(const struct tt_engine *engine, uint32_t *index)
 {
-    const struct tt_plan *plan = engine->plan;
-    for (uint32_t i = 0; index >= tt_plan_count(plan); i++) {
-        index -= tt_plan_count(plan);
-        plan = engine->joined[i];
+    uint32_t from = 0, to = engine->joined_count;
+    if (*index < tt_plan_count(engine->plan))
+        return engine->plan;
+    while (to - from > 1) {
+        uint32_t middle = from + (to - from) / 2;
+        if (engine->joined[middle].first <= *index)
+            from = middle;
+        else
+            to = middle;
     }
-    return plan;
+    *index -= engine->joined[from].first;
+    return engine->joined[from].plan;
 }
 
 const struct tt_task *tt_engine_task(const struct tt_engine *engine, uint32_t index)
 {
-    const struct tt_plan *plan = engine->plan;
-    for (uint32_t i = 0; index >= tt_plan_count(plan); i++) {
-        index -= tt_plan_count(plan);
-        plan = engine->joined[i];
-    }
+    const struct tt_plan *plan = find_plan(engine, &index);
     return tt_plan_task(plan, index);
 }
 
