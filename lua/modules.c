@@ -1,12 +1,14 @@
 #include "lua/modules.h"
 
 #include "lua/lenv.h"
+#include "lua/lflow.h"
 #include "lua/lruntime.h"
 #include "lua/lvalue.h"
 
 const struct lt_module lt_modules[] = {
     {"host", luaopen_tutti_host},
     {"env", luaopen_tutti_env},
+    {"engine", luaopen_tutti_engine},
     {"json", luaopen_tutti_json},
     {0, 0},
 };
