@@ -99,7 +99,7 @@ int tt_digest_bytes(const void *bytes, size_t length, char hex[tt_digest_hex_siz
 {
     struct tt_digest *digest = NULL;
     int rc = tt_digest_new(&digest, err);
-    if (rc < 0)
+    if (!digest)
         return rc;
     tt_digest_add(digest, bytes, length);
     rc = tt_digest_hex(digest, hex, err);
