@@ -496,3 +496,42 @@ size_t tt_glob_plain(const char *pattern)
             plain = i + 1;
     return plain;
 }
+
+/* How much of the leading components a and b share, with the last one's slash. */
+static size_t shared(const char *a, const char *b, size_t limit)
+{
+    size_t same = 0;
+    for (size_t i = 0; i < limit && a[i] == b[i]; i++)
+        if (a[i] == '/')
+            same = i + 1;
+    return same;
+}
+
+/* Components that are no names ("", ".") make the walk start at the root: it sorts them out. */
+static bool only_names(const char *path, size_t length)
+{
+    for (size_t from = 0; from < length;) {
+        size_t size = strcspn(path + from, "/");
+        if (size == 0 || (size == 1 && path[from] == '.'))
+            return false;
+        from += size + 1;
+    }
+    return true;
+}
+
+char *tt_glob_start(struct tt_glob *glob, const char *const *patterns, size_t count, void *place)
+{
+    size_t length = count ? tt_glob_plain(patterns[0]) : 0;
+    for (size_t i = 1; i < count; i++)
+        length = shared(patterns[0], patterns[i],
+                        length < tt_glob_plain(patterns[i]) ? length : tt_glob_plain(patterns[i]));
+    tt_glob_top(glob, place);
+    if (length == 0 || !only_names(patterns[0], length))
+        return NULL;
+    memcpy(glob->now, place, tt_glob_place_size(glob));
+    char *prefix = tt_strndup(patterns[0], length);
+    run(glob, prefix, true);
+    memcpy(place, glob->now, tt_glob_place_size(glob));
+    prefix[length - 1] = 0;
+    return prefix;
+}

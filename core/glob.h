@@ -44,6 +44,10 @@ bool tt_glob_match_in(struct tt_glob *glob, const void *place, const char *name,
 bool tt_glob_enter(struct tt_glob *glob, const void *place, const char *name, bool link,
                    void *below);
 
+/* The directory that a walk may start in: what all patterns begin with, without special characters;
+ * NULL for the root itself; allocated. `place` becomes the place there. */
+char *tt_glob_start(struct tt_glob *glob, const char *const *patterns, size_t count, void *place);
+
 /* The length of the leading components without special characters, with their slash: 12 for
  * "/etc/conf.d/x*.conf". For splitting a pattern into a root and the rest. */
 size_t tt_glob_plain(const char *pattern);

@@ -196,7 +196,7 @@ struct tt_op *tt_glob_by_listing(struct tt_env *env, struct tt_scope *scope, con
         return op_of(glob);
     }
     struct branch *top = branch_new(glob, NULL);
-    tt_glob_top(glob->glob, top->place);
+    top->path = tt_glob_start(glob->glob, patterns, count, top->place);
     push(top);
     go_on(glob);
     return op_of(glob);

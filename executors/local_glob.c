@@ -129,7 +129,8 @@ int tx_tree_glob(const char *root, char *const *patterns, size_t count, struct t
         goto out;
     }
     walk.pending = pending_new(&walk, NULL);
-    tt_glob_top(walk.glob, walk.pending->place);
+    walk.pending->path =
+        tt_glob_start(walk.glob, (const char *const *)patterns, count, walk.pending->place);
     while (walk.pending) {
         struct pending *in = walk.pending;
         walk.pending = in->next;

@@ -277,6 +277,14 @@ static void globs_natively_and_by_listing(void **state)
     glob_is("link/**", "link/sub link/sub/y.c link/up link/x.c");
     glob_is("{a,b}.c src/sub/y.c *.c", "a.c b.c src/sub/y.c");
     glob_is("none", "");
+    glob_is("src/sub/*.c src/*.c", "src/sub/y.c src/x.c");
+    glob_is("link/sub/y.c link/sub/none", "link/sub/y.c");
+    glob_is("none/x/*", "");
+    glob_is("a.c/x", "");
+    /* nothing has to be readable above what is looked for */
+    shell_succeeds("mkdir -p shut/open; touch shut/open/f; chmod 311 shut");
+    glob_is("shut/open/*", "shut/open/f");
+    shell_succeeds("chmod 700 shut; rm -r shut");
     glob_is("empty/*", "");
     const char *bad = "../x", *good = "*";
     glob_fn *both[] = {tx_local_files.glob, tt_glob_by_listing};
