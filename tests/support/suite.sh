@@ -84,3 +84,10 @@ programs() {
         grep -q '^ok' "$TUTTI_TEST_DIR/program.out" || not_ok "$programs_name" "ran no test"
     done
 }
+
+# programs KIND: the C programs against a server, tests/integration/test_KIND_*.c.
+programs() {
+    for program in "$TUTTI_BUILD/tests/test_$1_"*; do
+        [ ! -x "$program" ] || "$TUTTI_TOP/tests/support/tap" "$program"
+    done
+}
