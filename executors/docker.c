@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/files.h"
 #include "executors/docker_exec.h"
+#include "executors/shell_files.h"
 
 #include <stdlib.h>
 
@@ -38,8 +39,9 @@ static const struct tt_env_class class_ = {
     .kind = "docker",
     .start = start,
     .attach = tt_env_no_attach,
+    .files = &tx_shell_files,
     .resolve = tt_env_resolve_self,
-    .close = tt_env_close_nothing,
+    .close = tx_shell_files_close,
     .free = docker_env_free,
 };
 

@@ -4,6 +4,7 @@
 #include "core/files.h"
 #include "executors/k8s_exec.h"
 #include "executors/k8s_select.h"
+#include "executors/shell_files.h"
 #include "executors/steps.h"
 
 #include <stdlib.h>
@@ -155,8 +156,9 @@ static const struct tt_env_class class_ = {
     .kind = "k8s",
     .start = start,
     .attach = tt_env_no_attach,
+    .files = &tx_shell_files,
     .resolve = resolve,
-    .close = tt_env_close_nothing,
+    .close = tx_shell_files_close,
     .free = k8s_env_free,
 };
 

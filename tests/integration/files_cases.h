@@ -1,0 +1,19 @@
+/* Files of an environment, the same cases for each: see test_docker_files.c, test_k8s_files.c. */
+#ifndef FILES_CASES_H
+#define FILES_CASES_H
+
+#include "harness.h"
+
+/* The environment that the cases use. */
+extern struct tt_env *files_env;
+
+void file_round_trip(void **state);
+void file_large(void **state);
+void file_modes_and_links(void **state);
+void file_strange_names(void **state);
+void file_missing(void **state);
+void file_abandoned(void **state);
+void file_tree_copied(void **state);
+void file_stat(void **state);
+
+#endif
