@@ -77,7 +77,7 @@ static json_t *rollback_value(const struct report *report, const struct tt_task_
         return NULL;
     json_t *object = json_object();
     int code = view->rollback_ended < 0 ? -1 : view->rollback_outcome.code;
-    bool broken = view->rollback == TT_ROLLBACK_BROKEN;
+    bool broken = view->rollback == TT_ROLLBACK_BROKEN && record;
     put(report, object, "status", json_string(words[view->rollback]));
     put(report, object, "exit_code", code < 0 ? NULL : json_integer(code));
     put(report, object, "error", broken ? error_value(record->rollback_error) : NULL);
@@ -211,7 +211,7 @@ static json_t *causes(const struct report *report)
         struct tt_task_view view;
         tt_run_task(run, i, &view);
         const struct tt_record *record = tt_engine_record(report->engine, i);
-        if (view.rollback == TT_ROLLBACK_BROKEN)
+        if (record && view.rollback == TT_ROLLBACK_BROKEN)
             json_array_append_new(
                 list, cause(report, i, record->rollback_error, record->rollback_result, true));
     }
