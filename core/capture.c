@@ -102,18 +102,17 @@ static void finish_when_done(struct capture *c)
         finish(c);
 }
 
-/* --- output --- */
-
-static void too_much(struct output *output, struct tt_error *why)
+/* The result cannot be ok any more, so the command need not go on. Takes why. */
+static void break_off(struct capture *c, struct tt_error *why)
 {
-    struct capture *c = output->capture;
-    output->full = true;
     tt_proc_terminate(c->proc, why);
     if (c->broken)
         tt_error_free(why);
     else
         c->broken = why;
 }
+
+/* --- output --- */
 
 static void keep(struct output *output, const char *bytes, size_t length)
 {
@@ -125,13 +124,15 @@ static void keep(struct output *output, const char *bytes, size_t length)
             cut_tail(c, to);
     } else if (length > (size_t)max - to->length) {
         length = (size_t)max - to->length;
-        too_much(output,
-                 tt_error_new(TT_OUTPUT_LIMIT, "%s is longer than %lld bytes",
-                              output->stream == TT_STDOUT ? "stdout" : "stderr", (long long)max));
+        output->full = true;
+        break_off(c,
+                  tt_error_new(TT_OUTPUT_LIMIT, "%s is longer than %lld bytes",
+                               output->stream == TT_STDOUT ? "stdout" : "stderr", (long long)max));
     }
     char *at = tt_buf_reserve(to, length);
     if (!at) {
-        too_much(output, tt_error_new(TT_IO, "no memory for the output"));
+        output->full = true;
+        break_off(c, tt_error_new(TT_IO, "no memory for the output"));
         return;
     }
     memcpy(at, bytes, length);
@@ -158,9 +159,8 @@ static void on_output(struct tt_op *op, void *arg)
             keep(output, got->data, got->length);
         read_on(output);
     } else {
-        /* A stream that broke says why only when the command's own end does not. */
-        if (op->error && !c->broken)
-            c->broken = tt_error_copy(op->error);
+        if (op->error)
+            break_off(c, tt_error_copy(op->error));
         output->ended = true;
         finish_when_done(c);
     }
@@ -189,8 +189,8 @@ static void on_written(struct tt_op *op, void *arg)
 {
     struct capture *c = arg;
     c->write = NULL;
-    if (op->error && op->error->errnum != EPIPE && !c->waited && !c->broken)
-        c->broken = tt_error_copy(op->error);
+    if (op->error && op->error->errnum != EPIPE && !c->waited)
+        break_off(c, tt_error_copy(op->error));
     if (!op->error && !c->waited && !c->closing)
         write_on(c);
     tt_op_release(op);

@@ -26,8 +26,9 @@ struct table {
 static const char name[] = "tutti-guardian";
 
 static struct table *table; /* NULL until the first command */
-static pid_t guardian;
-static int life = -1; /* the pipe's end that only this process holds */
+static int memory = -1;     /* its descriptor */
+static pid_t guardian;      /* 0: none runs */
+static int life = -1;       /* the pipe's end that only this process holds */
 
 int tx_signal_orphaned_group(int group, int signal)
 {
@@ -71,17 +72,17 @@ __attribute__((constructor)) static void become_guardian(int argc, char **argv)
 
 /* --- here --- */
 
-static int make_table(int *fd, struct tt_error **err)
+static int make_table(struct tt_error **err)
 {
-    *fd = TT_FAULT("guardian.memfd") ? -1 : memfd_create(name, MFD_CLOEXEC);
-    if (*fd < 0)
+    memory = TT_FAULT("guardian.memfd") ? -1 : memfd_create(name, MFD_CLOEXEC);
+    if (memory < 0)
         return tt_fail_errno(err, errno, "no shared memory for the guardian");
     void *at = MAP_FAILED;
-    if (!TT_FAULT("guardian.map") && ftruncate(*fd, sizeof *table) == 0)
-        at = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+    if (!TT_FAULT("guardian.map") && ftruncate(memory, sizeof *table) == 0)
+        at = mmap(NULL, sizeof *table, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
     if (at == MAP_FAILED) {
         int errnum = errno;
-        close(*fd);
+        close(memory);
         return tt_fail_errno(err, errnum, "no shared memory for the guardian");
     }
     table = at;
@@ -89,14 +90,8 @@ static int make_table(int *fd, struct tt_error **err)
     return 0;
 }
 
-static void drop_table(void)
-{
-    munmap(table, sizeof *table);
-    table = NULL;
-}
-
-/* pipe and memory are given as descriptors above those that the guardian has them under. */
-static int spawn_guardian(int pipe_end, int memory)
+/* Both are descriptors above those that the guardian has them under. */
+static int spawn_guardian(int pipe_end, int shared)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -108,7 +103,7 @@ static int spawn_guardian(int pipe_end, int memory)
     for (int fd = 0; fd <= 2; fd++)
         posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
     posix_spawn_file_actions_adddup2(&actions, pipe_end, pipe_fd);
-    posix_spawn_file_actions_adddup2(&actions, memory, table_fd);
+    posix_spawn_file_actions_adddup2(&actions, shared, table_fd);
     posix_spawn_file_actions_addclosefrom_np(&actions, table_fd + 1);
     posix_spawn_file_actions_addchdir_np(&actions, "/");
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK);
@@ -121,38 +116,48 @@ static int spawn_guardian(int pipe_end, int memory)
     return rc;
 }
 
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
 static int start(struct tt_error **err)
 {
-    int memory, ends[2], rc;
-    if (make_table(&memory, err) < 0)
-        return -TT_IO;
-    if (TT_FAULT("guardian.pipe") || pipe2(ends, O_CLOEXEC) < 0) {
-        rc = tt_fail_errno(err, errno, "no pipe for the guardian");
-        goto out;
-    }
+    int ends[2];
+    guardian = 0;
+    close_fd(&life);
+    if (TT_FAULT("guardian.pipe") || pipe2(ends, O_CLOEXEC) < 0)
+        return tt_fail_errno(err, errno, "no pipe for the guardian");
     int high_end = fcntl(ends[0], F_DUPFD_CLOEXEC, high_fd);
     int high_memory = fcntl(memory, F_DUPFD_CLOEXEC, high_fd);
     int errnum = high_end < 0 || high_memory < 0 ? errno : spawn_guardian(high_end, high_memory);
-    rc = errnum ? tt_fail_errno(err, errnum, "the guardian does not start") : 0;
-    close(ends[0]);
-    if (high_end >= 0)
-        close(high_end);
-    if (high_memory >= 0)
-        close(high_memory);
-    if (rc < 0)
-        close(ends[1]);
-    else
-        life = ends[1];
-out:
-    close(memory);
-    if (rc < 0)
-        drop_table();
-    return rc;
+    close_fd(&ends[0]);
+    close_fd(&high_end);
+    close_fd(&high_memory);
+    if (errnum) {
+        close_fd(&ends[1]);
+        guardian = 0;
+        return tt_fail_errno(err, errnum, "the guardian does not start");
+    }
+    life = ends[1];
+    return 0;
+}
+
+/* One that was killed itself is replaced: the table is still there. */
+static int ensure(struct tt_error **err)
+{
+    if (!table && make_table(err) < 0)
+        return -TT_IO;
+    if (guardian && waitpid(guardian, NULL, WNOHANG) == 0)
+        return 0;
+    return start(err);
 }
 
 int tx_guardian_take(struct tx_slot **slot, struct tt_error **err)
 {
-    if (!table && start(err) < 0)
+    if (ensure(err) < 0)
         return -TT_IO;
     if (table->first_free) {
         *slot = &table->slots[table->first_free - 1];
@@ -186,9 +191,25 @@ void tx_guardian_stop(void)
 {
     if (!table)
         return;
-    close(life);
-    life = -1;
-    while (waitpid(guardian, NULL, 0) < 0 && errno == EINTR)
+    close_fd(&life);
+    while (guardian && waitpid(guardian, NULL, 0) < 0 && errno == EINTR)
         continue;
-    drop_table();
+    guardian = 0;
+    munmap(table, sizeof *table);
+    table = NULL;
+    close_fd(&memory);
+}
+
+bool tx_guardian_knows(pid_t pid)
+{
+    for (uint32_t i = 0; table && i < table->used; i++)
+        if (table->slots[i].group == pid)
+            return true;
+    return false;
+}
+
+void tx_guardian_reaped(pid_t pid)
+{
+    if (pid == guardian)
+        guardian = 0;
 }

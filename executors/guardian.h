@@ -3,13 +3,16 @@
  * Running process groups stand in a table in shared memory. The guardian is a second, small process
  * in a session of its own (this same executable, started again under another name); it waits for
  * the end of a pipe that only we hold, then kills the groups that the table lists. It has no other
- * descriptor of ours and shares no memory but the table. It starts with the first command. */
+ * descriptor of ours and shares no memory but the table. It starts with the first command, and
+ * again when somebody killed it. */
 #ifndef TX_GUARDIAN_H
 #define TX_GUARDIAN_H
 
 #include "core/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* One command's place in the table, in shared memory: the child writes it before its exec. */
 struct tx_slot {
@@ -30,6 +33,10 @@ void tx_guardian_kill_all(void);
  * gone. While any member lives its number is not given to a new process, so a process of that
  * number is a stranger and its group is spared. Async-signal-safe. */
 int tx_signal_orphaned_group(int group, int signal);
+/* Is it a child that stands in the table? */
+bool tx_guardian_knows(pid_t pid);
+/* Somebody else reaped that child, which may have been the guardian. */
+void tx_guardian_reaped(pid_t pid);
 /* Ends the guardian and forgets the table; for a clean exit. No command may be running. */
 void tx_guardian_stop(void);
 

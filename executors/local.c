@@ -4,6 +4,7 @@
 #include "core/fault.h"
 #include "executors/local_files.h"
 #include "executors/local_process.h"
+#include "executors/orphans.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,8 @@
 struct local_env {
     struct tt_env base;
     struct tx_watcher *watcher;
-    int null; /* /dev/null, every command's stdin that has none */
+    struct tx_orphans *orphans; /* NULL unless this is process 1 */
+    int null;                   /* /dev/null, every command's stdin that has none */
 };
 
 /* A command that is being started; waits only when a user must be looked up. */
@@ -254,6 +256,7 @@ static struct tt_op *local_attach(struct tt_env *base, struct tt_scope *scope, c
 static void local_free(struct tt_env *base)
 {
     struct local_env *env = (struct local_env *)(void *)base;
+    tx_orphans_free(env->orphans);
     tx_watcher_free(env->watcher);
     close(env->null);
     free(env);
@@ -297,6 +300,7 @@ struct tt_env *tx_local_new(struct tt_loop *loop, struct tt_error **err)
         free(env);
         return NULL;
     }
+    env->orphans = tx_orphans_watch(loop);
     tt_env_init(&env->base, &local_class, "local:", "local:");
     return &env->base;
 }

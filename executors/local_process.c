@@ -35,6 +35,7 @@ struct local_process {
     struct tt_op *waiting; /* the wait that runs */
     int64_t our_peak;      /* our own memory's peak when it started, bytes */
     bool terminal, attached;
+    bool within_line; /* what was written last did not end a line */
     bool ended;
     bool told_to_end; /* TERM or KILL was sent: its group is not left alone */
     bool killed;
@@ -107,8 +108,9 @@ static bool try_read(struct stream_op *op)
     char *scratch = tx_watcher_scratch(s->process->watcher);
     size_t max = op->max < tx_scratch_size ? op->max : tx_scratch_size;
     ssize_t got;
+    bool fault = TT_FAULT("local_process.read");
     do
-        got = TT_FAULT("local_process.read") ? -1 : read(s->watch.fd, scratch, max);
+        got = fault ? -1 : read(s->watch.fd, scratch, max);
     while (got < 0 && errno == EINTR);
     if (got < 0 && errno == EAGAIN) {
         s->ready = false;
@@ -116,7 +118,7 @@ static bool try_read(struct stream_op *op)
     }
     struct tt_error *err = NULL;
     /* A terminal whose last user is gone says EIO. */
-    bool hung_up = got < 0 && errno == EIO && s->process->terminal;
+    bool hung_up = got < 0 && errno == EIO && s->process->terminal && !fault;
     if (got < 0 && !hung_up) {
         err = system_error(errno, "the command's output cannot be read");
     } else if (got <= 0) {
@@ -206,6 +208,8 @@ static struct tt_op *process_write(struct tt_process *p, struct tt_scope *scope,
         tt_op_finish(&op->base.op, system_error(EPIPE, "the command's stdin is closed"));
         return &op->base.op;
     }
+    if (length)
+        of(p)->within_line = ((const char *)data)[length - 1] != '\n';
     ssize_t wrote = write_some(s, data, length);
     if (wrote < 0 && errno != EAGAIN) {
         tt_op_finish(&op->base.op, system_error(errno, "the command's stdin cannot be written"));
@@ -222,12 +226,13 @@ static struct tt_op *process_write(struct tt_process *p, struct tt_scope *scope,
     return &op->base.op;
 }
 
-/* A terminal has no half-close: its end-of-file character, as from a keyboard. */
+/* A terminal has no half-close: its end-of-file character, as from a keyboard. Within a line the
+ * first one only hands the line over. */
 static struct tt_op *process_close_stdin(struct tt_process *p, struct tt_scope *scope)
 {
     struct local_process *process = of(p);
     if (process->terminal && process->in.watch.fd >= 0)
-        return process_write(p, scope, "\004", 1);
+        return process_write(p, scope, "\004\004", process->within_line ? 2 : 1);
     close_stream(&process->in);
     return tt_op_finished_new(scope, NULL);
 }
@@ -290,8 +295,8 @@ static void on_end(struct tx_watch *watch, uint32_t events)
         __atomic_store_n(&process->slot->group, -process->pid, __ATOMIC_RELEASE);
     if (process->attached)
         lose(process, "the command ended; how was not ours to see");
-    else if (!TT_FAULT("local_process.wait") &&
-             wait4(process->pid, &status, 0, &usage) == process->pid)
+    else if (wait4(process->pid, &status, 0, &usage) == process->pid &&
+             !TT_FAULT("local_process.wait"))
         observe(process, status, &usage);
     else
         lose(process, "the command's exit status was taken by somebody else");
@@ -374,7 +379,9 @@ static void process_free(struct tt_process *p)
     close_stream(&process->in);
     close_stream(&process->out);
     close_stream(&process->err);
-    if (process->ended)
+    if (process->attached)
+        tx_watch_close(process->watcher, &process->life);
+    if (process->attached || process->ended)
         free_process(process);
     else
         process->abandoned = true;
