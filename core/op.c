@@ -5,6 +5,53 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#ifdef TT_FAULTS
+static struct tt_op *all;
+
+static void note_made(struct tt_op *op)
+{
+    op->all_prev = NULL;
+    op->all_next = all;
+    if (all)
+        all->all_prev = op;
+    all = op;
+}
+
+static void note_freed(struct tt_op *op)
+{
+    if (op->all_prev)
+        op->all_prev->all_next = op->all_next;
+    else
+        all = op->all_next;
+    if (op->all_next)
+        op->all_next->all_prev = op->all_prev;
+}
+
+size_t tt_op_report_leaks(void)
+{
+    size_t count = 0;
+    for (struct tt_op *op = all; op; op = op->all_next, count++)
+        fprintf(stderr, "tutti: left alive: operation %s (%s, %u references)\n", op->class_->name,
+                op->state == TT_OP_RUNNING ? "running" : "finished", op->refs);
+    return count;
+}
+#else
+static void note_made(struct tt_op *op)
+{
+    (void)op;
+}
+
+static void note_freed(struct tt_op *op)
+{
+    (void)op;
+}
+
+size_t tt_op_report_leaks(void)
+{
+    return 0;
+}
+#endif
+
 static void deliver(struct tt_job *job)
 {
     struct tt_op *op = (struct tt_op *)(void *)((char *)job - offsetof(struct tt_op, job));
@@ -25,6 +72,7 @@ void tt_op_init(struct tt_op *op, const struct tt_op_class *class_, struct tt_sc
     op->job.run = deliver;
     tt_scope_add_op(scope, op);
     tt_loop_count_op(op->loop, 1);
+    note_made(op);
     struct tt_error *why = NULL;
     if (tt_scope_check(scope, &why) < 0)
         tt_op_finish(op, why);
@@ -77,6 +125,7 @@ void tt_op_release(struct tt_op *op)
         return;
     struct tt_scope *scope = op->scope;
     tt_loop_count_op(op->loop, -1);
+    note_freed(op);
     tt_error_free(op->error);
     op->error = NULL;
     op->class_->free(op);

@@ -50,6 +50,9 @@ struct tt_op {
     enum tt_op_state state;
     bool cancelled; /* cancel was called */
     unsigned refs;
+#ifdef TT_FAULTS
+    struct tt_op *all_next, *all_prev; /* every operation that was not freed */
+#endif
 };
 
 void tt_op_init(struct tt_op *op, const struct tt_op_class *class_, struct tt_scope *scope);
@@ -67,6 +70,9 @@ void tt_op_unawait(struct tt_op *op);
 void tt_op_cancel(struct tt_op *op, const struct tt_error *why);
 void tt_op_retain(struct tt_op *op);
 void tt_op_release(struct tt_op *op);
+
+/* With TT_FAULTS: names the operations that were not freed on stderr; how many. Without: 0. */
+size_t tt_op_report_leaks(void);
 
 /* Ready-made parts. */
 void tt_op_cancel_now(struct tt_op *op, const struct tt_error *why); /* finishes with the reason */

@@ -64,6 +64,8 @@ static enum outcome resume_once(lua_State *L, lua_State *co, int arguments, int 
     struct lt_vm *vm = lt_vm_of(L);
     struct lt_level level;
     bool blocked = !lua_isyieldable(L);
+    if (lua_status(co) == LUA_OK && lt_thread_flag(co, lt_guarded))
+        arguments++; /* the first time: the user's function is the body's argument */
     vm->blocked += blocked;
     lt_enter_level(vm, &level, co);
     int status = lua_resume(co, L, arguments, count);

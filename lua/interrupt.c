@@ -17,13 +17,27 @@ static int values_below_call(const struct lt_vm *vm, lua_CFunction function)
                                       : -1;
 }
 
+/* A function with `...` stands above a copy of its arguments: how many slots that takes. */
+static int vararg_copy(lua_State *L, lua_Debug *callee)
+{
+    lua_getinfo(L, "u", callee);
+    if (!callee->isvararg || *callee->what == 'C')
+        return 0;
+    int count = 0;
+    while (lua_getlocal(L, callee, -count - 1)) {
+        lua_pop(L, 1);
+        count++;
+    }
+    return callee->nparams + count + 1;
+}
+
 /* True when this frame is a catching function whose callee is a `__close` run by an error. */
-static bool is_unwinding(const struct lt_vm *vm, lua_State *L, lua_Debug *ar)
+static bool is_unwinding(const struct lt_vm *vm, lua_State *L, lua_Debug *ar, lua_Debug *callee)
 {
     lua_getinfo(L, "f", ar);
     int expected = values_below_call(vm, lua_tocfunction(L, -1));
     lua_pop(L, 1);
-    if (expected < 0 || !lua_getlocal(L, ar, expected + 1))
+    if (expected < 0 || !lua_getlocal(L, ar, expected + vararg_copy(L, callee) + 1))
         return false;
     lua_pop(L, 1);
     return true;
@@ -31,14 +45,15 @@ static bool is_unwinding(const struct lt_vm *vm, lua_State *L, lua_Debug *ar)
 
 static bool is_closing(const struct lt_vm *vm, lua_State *L)
 {
-    lua_Debug ar;
+    lua_Debug frames[2];
     if (!lua_checkstack(L, 2))
         return false;
-    for (int i = 0; i < deepest && lua_getstack(L, i, &ar); i++) {
-        lua_getinfo(L, "Sn", &ar);
-        if (ar.name && strcmp(ar.namewhat, "metamethod") == 0 && strcmp(ar.name, "close") == 0)
+    for (int i = 0; i < deepest && lua_getstack(L, i, &frames[i & 1]); i++) {
+        lua_Debug *ar = &frames[i & 1];
+        lua_getinfo(L, "Sn", ar);
+        if (ar->name && strcmp(ar->namewhat, "metamethod") == 0 && strcmp(ar->name, "close") == 0)
             return true;
-        if (i > 0 && *ar.what == 'C' && is_unwinding(vm, L, &ar))
+        if (i > 0 && *ar->what == 'C' && is_unwinding(vm, L, ar, &frames[~i & 1]))
             return true;
     }
     return false;

@@ -6,6 +6,7 @@
 #include "lua/group.h"
 #include "lua/lerror.h"
 #include "lua/lsecret.h"
+#include "lua/lstdin.h"
 #include "lua/spawn.h"
 #include "lua/task.h"
 
@@ -77,6 +78,14 @@ static int exit_(lua_State *L)
         lt_stop_current(vm);
     }
     lt_raise(L, why);
+}
+
+/* True once os.exit was called. */
+static int exiting(lua_State *L)
+{
+    int code;
+    lua_pushboolean(L, lt_vm_exiting(lt_vm_of(L), &code));
+    return 1;
 }
 
 /* --- what the command line decides --- */
@@ -182,6 +191,7 @@ int luaopen_tutti_host(lua_State *L)
         {"now", now},
         {"sleep", sleep_},
         {"spawn", lt_spawn},
+        {"background", lt_background},
         {"defer", lt_defer},
         {"all", lt_all},
         {"map", lt_map},
@@ -189,6 +199,7 @@ int luaopen_tutti_host(lua_State *L)
         {"timeout", lt_timeout},
         {"program", program},
         {"exit", exit_},
+        {"exiting", exiting},
         {"script", script},
         {"script_dir", script_dir},
         {"forbid", forbid},
@@ -196,6 +207,7 @@ int luaopen_tutti_host(lua_State *L)
         {"operations_started", operations_started},
         {"claim_stdout", claim_stdout},
         {"document", document},
+        {"read_stdin", lt_read_stdin},
         {"isatty", isatty_},
         {"columns", columns},
         {NULL, NULL},

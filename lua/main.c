@@ -1,6 +1,7 @@
 /* The process: state, signals, the command line in Lua, the exit code. */
 #include "core/alloc.h"
 #include "executors/guardian.h"
+#include "lua/lenv.h"
 #include "lua/lerror.h"
 #include "lua/task.h"
 
@@ -12,6 +13,8 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { closing_ms = 15000 };
 
 static struct lt_vm *vm;
 static uv_async_t wake;
@@ -101,29 +104,71 @@ static void on_done(struct tt_op *op, void *finished)
     *(bool *)finished = true;
 }
 
+static void await(struct tt_loop *loop, struct tt_op *op)
+{
+    bool finished = false;
+    tt_op_await(op, on_done, &finished);
+    if (tt_loop_run(loop, &finished))
+        return;
+    fprintf(stderr, "tutti: nothing is left that could happen: tasks wait for each other\n");
+    fflush(NULL);
+    _exit(1);
+}
+
+static void report(const struct outcome *outcome)
+{
+    char *text = tt_error_text(outcome->op->error);
+    const char *traceback = lt_call_traceback(outcome->op);
+    fprintf(stderr, "tutti: %s\n%s%s", text, traceback ? traceback : "", traceback ? "\n" : "");
+    free(text);
+}
+
+/* Connections and containers of our own do not outlive us, but they do not hold us up for long. */
+static void close_environments(struct tt_loop *loop)
+{
+    struct tt_scope *scope =
+        tt_scope_shielded(loop, tt_deadline_after(tt_loop_now(loop), closing_ms));
+    struct tt_op *op = lt_envs_close(vm, scope);
+    await(loop, op);
+    tt_op_release(op);
+    tt_scope_release(scope);
+}
+
 /* Runs cli.main to its end. */
 static int run_main(struct tt_loop *loop, struct arguments *arguments)
 {
-    bool finished = false;
     struct outcome outcome = {lt_call(vm, lt_vm_base(vm), "tutti", prepare_main, arguments), 1};
-    tt_op_await(outcome.op, on_done, &finished);
-    if (!tt_loop_run(loop, &finished)) {
-        fprintf(stderr, "tutti: nothing is left that could happen: tasks wait for each other\n");
-        fflush(NULL);
-        _exit(1);
-    }
-    if (outcome.op->error) {
-        char *text = tt_error_text(outcome.op->error);
-        const char *traceback = lt_call_traceback(outcome.op);
-        fprintf(stderr, "tutti: %s\n%s%s", text, traceback ? traceback : "", traceback ? "\n" : "");
-        free(text);
-    } else {
+    await(loop, outcome.op);
+    if (outcome.op->error)
+        report(&outcome);
+    else
         lt_vm_protect(vm, read_code, &outcome, NULL);
-    }
     tt_op_release(outcome.op);
     lt_vm_exiting(vm, &outcome.code);
+    close_environments(loop);
     return first_signal ? 128 + first_signal : outcome.code;
 }
+
+#ifdef TT_FAULTS
+/* The loop's own timer stays until the loop is freed. */
+static void name_handle(uv_handle_t *handle, void *count)
+{
+    if (uv_is_closing(handle) || !uv_is_active(handle) || handle->type == UV_TIMER)
+        return;
+    ++*(int *)count;
+    fprintf(stderr, "tutti: left alive: a %s handle\n", uv_handle_type_name(handle->type));
+}
+
+/* What is left now was forgotten by somebody. */
+static void check_leaks(struct tt_loop *loop)
+{
+    int handles = 0;
+    size_t ops = tt_op_report_leaks();
+    uv_walk(tt_loop_uv(loop), name_handle, &handles);
+    if (ops > 0 || handles > 0)
+        abort();
+}
+#endif
 
 int main(int argc, char **argv)
 {
@@ -147,6 +192,9 @@ int main(int argc, char **argv)
     signal(SIGHUP, SIG_DFL);
     uv_close((uv_handle_t *)&wake, NULL);
     lt_vm_free(vm);
+#ifdef TT_FAULTS
+    check_leaks(loop);
+#endif
     tt_loop_free(loop);
     tx_guardian_stop();
     return fflush(stdout) == 0 && !ferror(stdout) ? code : code ? code : 1;

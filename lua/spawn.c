@@ -67,6 +67,8 @@ static void report(const char *what, const char *text, const char *traceback)
 
 void lt_report_lost_error(struct tt_op *op)
 {
+    if (op->error->kind == TT_CANCELLED)
+        return;
     char *text = tt_error_text(op->error);
     report("a task that nobody joined failed", text, lt_call_traceback(op));
     free(text);
@@ -195,10 +197,9 @@ static int move_arguments(lua_State *L, void *arg)
     return a->count - 1;
 }
 
-int lt_spawn(lua_State *L)
+/* Starts the function at index 1 with the arguments above it; leaves the handle alone. */
+static struct lt_task *start(lua_State *L)
 {
-    lt_check_function(L, 1, "tutti.spawn", "function");
-    struct lt_task *parent = lt_vm_of(L)->current;
     struct tt_scope *scope = lt_task_scope(L);
     struct tt_op **box;
     new_handle(L, &box);
@@ -206,10 +207,31 @@ int lt_spawn(lua_State *L)
     struct arguments arguments = {L, lua_gettop(L) - 1};
     *box = lt_call(lt_vm_of(L), scope, "spawned", move_arguments, &arguments);
     lua_settop(L, 1);
-    struct lt_task *child = lt_task_of_op(*box);
+    return lt_task_of_op(*box);
+}
+
+int lt_spawn(lua_State *L)
+{
+    lt_check_function(L, 1, "tutti.spawn", "function");
+    struct lt_task *parent = lt_vm_of(L)->current, *child = start(L);
     child->parent = parent;
     parent->children++;
-    tt_op_await(*box, on_child_end, parent);
+    lt_vm_note_operation(parent->vm);
+    tt_op_await(&child->op, on_child_end, parent);
+    return 1;
+}
+
+static void on_background_end(struct tt_op *op, void *arg)
+{
+    (void)arg;
+    if (lost_its_error(lt_task_of_op(op)) && !tt_scope_why(op->scope))
+        lt_report_lost_error(op);
+}
+
+int lt_background(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    tt_op_await(&start(L)->op, on_background_end, NULL);
     return 1;
 }
 

@@ -16,6 +16,8 @@ void lt_report_lost_error(struct tt_op *op);
 void lt_report_cleanup_error(lua_State *L);
 
 int lt_spawn(lua_State *L); /* tutti.spawn */
+/* The same, but the task that starts it does not wait for its end: it is cancelled then. */
+int lt_background(lua_State *L);
 int lt_defer(lua_State *L); /* tutti.defer */
 
 #endif

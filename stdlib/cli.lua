@@ -60,6 +60,9 @@ function cli.main(argv)
   if ok then
     return result
   end
+  if host.exiting() then
+    return 0 -- os.exit's code is the process's
+  end
   complain(result)
   return host.operations_started() and 1 or 2
 end

@@ -1,7 +1,7 @@
 -- a:pipe(b): what a prints is b's stdin, as fast as b takes it. Goes on by itself until a's stdout
 -- ends; when b stops reading, a gets SIGPIPE as in a shell's pipeline.
 
-local tutti = require "tutti"
+local host = require "tutti.host"
 
 -- Does one step on b; false when b no longer reads.
 local function feed(step, to, chunk)
@@ -29,5 +29,5 @@ local function carry(from, to)
 end
 
 return function(from, to)
-  tutti.spawn(carry, from, to)
+  host.background(carry, from, to)
 end

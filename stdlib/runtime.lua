@@ -64,15 +64,30 @@ function require(name) -- luacheck: ignore
   return loaded[name], extra
 end
 
--- Loaded when they are first used.
-local function lazily(library, name)
-  library[name] = function(...)
-    return require("tutti.stdio")[name](...)
-  end
-end
-
 os.exit = function(...) -- luacheck: ignore
   return require("tutti.host").exit(...)
 end
-lazily(os, "execute")
-lazily(io, "popen")
+
+-- What waits for something outside is in tutti.stdio, which is loaded when one of these is first
+-- used and keeps the originals that it needs.
+local stdin = {}
+package.loaded["tutti.native"] = {
+  open = io.open, lines = io.lines, type = io.type, close = io.close, stdin = stdin,
+}
+
+local function from_stdio(library, ...)
+  for _, name in ipairs { ... } do
+    library[name] = function(...)
+      return require("tutti.stdio")[name](...)
+    end
+  end
+end
+from_stdio(os, "execute")
+from_stdio(io, "popen", "read", "lines", "input", "type", "close")
+
+io.stdin = setmetatable(stdin, { -- luacheck: ignore
+  __name = "FILE*",
+  __index = function(_, name)
+    return require("tutti.stdio").stdin[name] -- loading gave it its methods
+  end,
+})

@@ -1,0 +1,10 @@
+/* Reading standard input without blocking the loop: for stdlib/stdio.lua. */
+#ifndef LT_LSTDIN_H
+#define LT_LSTDIN_H
+
+#include <lua.h>
+
+/* read_stdin(): the bytes that are there, at least one, or nil at the end. One reader at a time. */
+int lt_read_stdin(lua_State *L);
+
+#endif
