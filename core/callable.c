@@ -14,5 +14,6 @@ void tt_value_op_free(struct tt_op *op)
     struct tt_value_op *value = (struct tt_value_op *)(void *)op;
     json_decref(value->value);
     tt_result_release(value->result);
+    free(value->trace);
     free(value);
 }

@@ -37,6 +37,7 @@ struct tt_value_op {
     struct tt_op op;
     json_t *value;            /* owned; NULL: nothing was returned */
     struct tt_result *result; /* held: of the command whose error was raised; else NULL */
+    char *trace;              /* owned: where in the code it was raised, in lines; or NULL */
 };
 json_t *tt_value_of(struct tt_op *op); /* borrowed */
 void tt_value_op_free(struct tt_op *op);

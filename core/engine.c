@@ -288,6 +288,7 @@ static void free_state(struct task_state *state)
     tt_result_release(record->rollback_result);
     json_decref(record->value);
     tt_error_free(record->error);
+    free(record->trace);
     tt_error_free(record->rollback_error);
     tt_artifacts_clear(&record->artifacts);
     tt_tasklog_clear(&state->log);

@@ -94,6 +94,7 @@ struct tt_record {
     struct tt_result *result; /* of its last command, or of the one that its function failed by */
     json_t *value;            /* of its function */
     struct tt_error *error;   /* of its last operation that failed */
+    char *trace;              /* where in its function that was raised, in lines; NULL: not known */
     uint64_t error_name;      /* which outcome `error` belongs to */
     struct tt_error *rollback_error;
     struct tt_result *rollback_result;

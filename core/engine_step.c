@@ -139,8 +139,12 @@ static struct tt_error *call_end(struct step *step, struct tt_outcome *outcome)
         json_decref(record->value);
         record->value = op->op.error ? NULL : json_incref(op->value);
     }
-    if (step->fx.phase == TT_PHASE_ROLLBACK)
+    if (step->fx.phase == TT_PHASE_ROLLBACK) {
         keep_result(&record->rollback_result, op->result);
+    } else {
+        free(record->trace);
+        record->trace = op->trace ? tt_strdup(op->trace) : NULL;
+    }
     if (op->op.error)
         return tt_error_copy(op->op.error);
     if (step->fx.phase == TT_PHASE_WHEN)

@@ -203,8 +203,9 @@ static json_t *causes(const struct report *report)
     for (uint32_t i = 0; i < count; i++) {
         const struct tt_record *record = tt_engine_record(report->engine, failures[i]);
         struct tt_error *error = tt_engine_error(report->engine, failures[i]);
-        json_array_append_new(
-            list, cause(report, failures[i], error, record ? record->result : NULL, false));
+        json_t *item = cause(report, failures[i], error, record ? record->result : NULL, false);
+        put(report, item, "traceback", record ? text(record->trace) : NULL);
+        json_array_append_new(list, item);
         tt_error_free(error);
     }
     for (uint32_t i = 0; i < tt_run_count(run); i++) {

@@ -90,6 +90,9 @@ static void on_called(struct tt_op *call, void *arg)
         trouble = NULL;
     }
     tt_error_free(trouble);
+    const char *trace = lt_call_traceback(call);
+    if (trace)
+        op->value.trace = tt_strdup(trace);
     if (!error) {
         error = op->error;
         op->error = NULL;

@@ -97,6 +97,11 @@ function report.write(out, document)
     for _, line in ipairs(output) do
       add("    | " .. line)
     end
+    if causes[1].kind == "script" and causes[1].traceback then
+      for line in causes[1].traceback:gmatch "[^\n]+" do
+        add("    " .. text.printable((line:gsub("\t", "  "))))
+      end
+    end
     if causes[1].log then
       add("    all of its output: " .. causes[1].log)
     end

@@ -59,7 +59,7 @@ function engine.run(flow, options, listen) end
 ---@field tasks table[] id status attempts environment started_at duration_s exit_code error rollback output artifacts; index peak_memory cpu_s log log_incomplete stdout stderr
 ---@field counts table<string, integer> tasks by status
 ---@field jobs integer
----@field causes table[] what failed, the first cause first: task kind message rollback stdout stderr log
+---@field causes table[] what failed, the first cause first: task kind message rollback stdout stderr log traceback
 ---@field critical_path string[]
 ---@field critical_s number
 ---@field peak_memory? integer bytes, the largest of a task

@@ -57,6 +57,7 @@ t.describe("errors of functions", function()
     t.eq(tasks.a.error.kind, "script")
     t.match(tasks.a.error.message, "workflow_functions.lua:%d+: integration tests")
     t.eq(outcome.causes[1].kind, "script")
+    t.match(outcome.causes[1].traceback, "^stack traceback:\n\t[^\n]*workflow_functions.lua:%d+: in function")
   end)
 
   t.it("keep the kind and the output of a command that failed in them", function()
