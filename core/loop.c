@@ -42,8 +42,8 @@ int tt_loop_new(struct tt_loop **out, enum tt_clock clock, uint64_t seed, struct
     loop->random = seed;
     uv_timeval64_t wall;
     uv_gettimeofday(&wall);
-    loop->wall_offset = wall.tv_sec * 1000 + wall.tv_usec / 1000 - (int64_t)uv_now(&loop->uv);
     loop->virtual_now = (int64_t)uv_now(&loop->uv);
+    loop->wall_offset = wall.tv_sec * 1000 + wall.tv_usec / 1000 - tt_loop_now(loop);
     *out = loop;
     return 0;
 }
@@ -67,7 +67,8 @@ uv_loop_t *tt_loop_uv(struct tt_loop *loop)
 
 int64_t tt_loop_now(const struct tt_loop *loop)
 {
-    return loop->clock == TT_CLOCK_VIRTUAL ? loop->virtual_now : (int64_t)uv_now(&loop->uv);
+    /* Not uv_now: that stands still while a job computes. */
+    return loop->clock == TT_CLOCK_VIRTUAL ? loop->virtual_now : (int64_t)(uv_hrtime() / 1000000);
 }
 
 int64_t tt_loop_wall(const struct tt_loop *loop)
@@ -207,7 +208,8 @@ static void arm(struct tt_loop *loop)
         uv_timer_stop(&loop->alarm);
         return;
     }
-    int64_t wait = at - (int64_t)uv_now(&loop->uv);
+    uv_update_time(&loop->uv);
+    int64_t wait = at - tt_loop_now(loop);
     uv_timer_start(&loop->alarm, on_alarm, wait > 0 ? (uint64_t)wait : 0, 0);
 }
 

@@ -42,7 +42,7 @@ int tt_loop_new(struct tt_loop **loop, enum tt_clock clock, uint64_t seed, struc
 void tt_loop_free(struct tt_loop *loop);
 uv_loop_t *tt_loop_uv(struct tt_loop *loop);
 
-int64_t tt_loop_now(const struct tt_loop *loop);  /* monotonic ms; read afresh after each wait */
+int64_t tt_loop_now(const struct tt_loop *loop);  /* monotonic ms, read afresh at each call */
 int64_t tt_loop_wall(const struct tt_loop *loop); /* ms since 1970 UTC, consistent with now */
 uint64_t tt_loop_random(struct tt_loop *loop);
 int64_t tt_deadline_after(int64_t now, int64_t ms); /* now + ms, saturating at TT_NEVER */

@@ -49,6 +49,22 @@ t.describe("ctx", function()
   end)
 end)
 
+t.describe("the time of a function", function()
+  t.it("counts while it computes, too", function()
+    local made, task, dir = flow.new()
+    task "busy" { run = function()
+      local from = os.clock()
+      while os.clock() - from < 0.2 do end
+      local before = tutti.now()
+      tutti.sleep "100ms"
+      return tutti.now() - before
+    end }
+    local _, tasks = flow.run(made, dir)
+    t.ok(tasks.busy.duration_s >= 0.29, tasks.busy.duration_s)
+    t.ok(tasks.busy.output >= 0.099, tasks.busy.output)
+  end)
+end)
+
 t.describe("errors of functions", function()
   t.it("are of kind script, with file and line", function()
     local made, task, dir = flow.new()
