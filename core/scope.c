@@ -10,6 +10,7 @@ struct tt_scope {
     struct tt_scope *parent;                 /* held; NULL for a root */
     struct tt_scope *children, *next, *prev; /* linked, not held */
     struct tt_op *ops;
+    size_t live; /* running operations, here and below */
     struct tt_error *why;
     int64_t deadline, since;
     char *what;
@@ -52,7 +53,7 @@ void tt_scope_retain(struct tt_scope *scope)
 
 static void post_if_idle(struct tt_scope *scope)
 {
-    if (scope->idle && !scope->ops && !scope->children)
+    if (scope->idle && scope->live == 0)
         tt_loop_post(scope->loop, &scope->idle_job);
 }
 
@@ -68,7 +69,6 @@ void tt_scope_release(struct tt_scope *scope)
             parent->children = scope->next;
         if (scope->next)
             scope->next->prev = scope->prev;
-        post_if_idle(parent);
     }
     tt_timer_stop(scope->loop, &scope->timer);
     tt_loop_unpost(scope->loop, &scope->idle_job);
@@ -173,7 +173,7 @@ static void run_idle(struct tt_job *job)
     struct tt_scope *scope =
         (struct tt_scope *)(void *)((char *)job - offsetof(struct tt_scope, idle_job));
     void (*idle)(void *) = scope->idle;
-    if (!idle || scope->ops || scope->children)
+    if (!idle || scope->live > 0)
         return;
     scope->idle = NULL;
     idle(scope->idle_arg);
@@ -195,6 +195,8 @@ void tt_scope_add_op(struct tt_scope *scope, struct tt_op *op)
     if (op->next)
         op->next->prev = op;
     scope->ops = op;
+    for (; scope; scope = scope->parent)
+        scope->live++;
 }
 
 void tt_scope_remove_op(struct tt_scope *scope, struct tt_op *op)
@@ -206,5 +208,8 @@ void tt_scope_remove_op(struct tt_scope *scope, struct tt_op *op)
     if (op->next)
         op->next->prev = op->prev;
     op->next = op->prev = NULL;
-    post_if_idle(scope);
+    for (; scope; scope = scope->parent) {
+        scope->live--;
+        post_if_idle(scope);
+    }
 }

@@ -36,7 +36,7 @@ void tt_scope_cancel(struct tt_scope *scope, const struct tt_error *why);
 const struct tt_error *tt_scope_why(const struct tt_scope *scope);
 /* 0, or the reason as an error. */
 int tt_scope_check(const struct tt_scope *scope, struct tt_error **err);
-/* Calls `idle` as a job once no operation and no child is left; one watcher at a time. */
+/* Calls `idle` as a job once no operation runs in it or below; one watcher at a time. */
 void tt_scope_on_idle(struct tt_scope *scope, void (*idle)(void *arg), void *arg);
 
 /* For core/op.c. */
