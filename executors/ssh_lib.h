@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 
+#define LIBSSH2_DISABLE_DEPRECATION /* 1.11 deprecates names that 1.10 needs */
 #include <libssh2.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
