@@ -51,7 +51,7 @@ int tx_ssh_parse(struct tx_ssh_destination *d, const char *text, struct tt_error
     const char *sign = strrchr(at, '@');
     if (sign) {
         if (!is_name(at, (size_t)(sign - at)))
-            return bad(d, text, "the user's name");
+            return bad(d, text, "the user's name", err);
         d->user = tt_strndup(at, (size_t)(sign - at));
         at = sign + 1;
     }
@@ -61,7 +61,7 @@ int tx_ssh_parse(struct tx_ssh_destination *d, const char *text, struct tt_error
     if (*at == '[') {
         const char *close = memchr(at, ']', (size_t)(end - at));
         if (!close || (close + 1 < end && close[1] != ':'))
-            return bad(d, text, "the brackets");
+            return bad(d, text, "the brackets", err);
         if (close + 1 < end)
             port = close + 2;
         d->host = tt_strndup(at + 1, (size_t)(close - at - 1));
@@ -73,13 +73,13 @@ int tx_ssh_parse(struct tx_ssh_destination *d, const char *text, struct tt_error
         d->host = tt_strndup(at, (size_t)((port ? port - 1 : end) - at));
     }
     if (!is_name(d->host, strlen(d->host)))
-        return bad(d, text, "the host's name");
+        return bad(d, text, "the host's name", err);
     if (port) {
         char *digits = tt_strndup(port, (size_t)(end - port));
         d->port = read_port(digits);
         free(digits);
         if (!d->port)
-            return bad(d, text, "the port");
+            return bad(d, text, "the port", err);
     }
     return 0;
 }

@@ -1,5 +1,6 @@
 /* The kinds of environments that scripts can name. */
 #include "lua/lenv.h"
+#include "lua/lssh.h"
 
 static void local_from_text(lua_State *L, const char *text)
 {
@@ -11,5 +12,6 @@ static const struct lt_env_scheme local = {"local", local_from_text, NULL};
 
 const struct lt_env_scheme *const lt_env_schemes[] = {
     &local,
+    &lt_ssh_scheme,
     NULL,
 };
