@@ -143,7 +143,7 @@ struct tx_guard *tx_guard_find(struct tx_link *link, const char *user)
 {
     for (struct tx_attached *at = tx_link_attached(link); at; at = at->next) {
         struct tx_guard *guard = (struct tx_guard *)(void *)at;
-        if (same(guard->user, user))
+        if (at->drop == drop && same(guard->user, user))
             return guard;
     }
     return NULL;

@@ -78,6 +78,7 @@ struct tx_host {
     unsigned room;            /* channels that a connection is known to hold; 0: not known */
     bool crowded;             /* another connection was refused while some live */
     bool shell_is_sh;
+    struct tx_sftp *sftp; /* sftp.c keeps a reference for it */
     struct tt_job job;
 };
 
@@ -101,6 +102,7 @@ static void link_unref(struct tx_link *link)
     if (--link->refs > 0)
         return;
     tx_session_unwait(link->session, &link->waiter);
+    tx_session_end(link->session); /* channels that are being closed hold it, too */
     tx_session_release(link->session);
     free(link);
 }
@@ -262,6 +264,24 @@ void tx_link_attach(struct tx_link *link, struct tx_attached *attached)
 {
     attached->next = link->attached;
     link->attached = attached;
+}
+
+void tx_link_detach(struct tx_link *link, struct tx_attached *attached)
+{
+    struct tx_attached **at = &link->attached;
+    while (*at && *at != attached)
+        at = &(*at)->next;
+    if (*at)
+        *at = attached->next;
+}
+
+void tx_link_use(struct tx_link *link, bool yes)
+{
+    if (yes)
+        link->users++;
+    else
+        link->users--;
+    watch_use(link);
 }
 
 struct tx_attached *tx_link_attached(const struct tx_link *link)
@@ -875,6 +895,21 @@ bool tx_host_shell_is_sh(const struct tx_host *host)
 void tx_host_learn_shell(struct tx_host *host, bool is_sh)
 {
     host->shell_is_sh = is_sh;
+}
+
+struct tt_loop *tx_host_loop(const struct tx_host *host)
+{
+    return host->loop;
+}
+
+struct tx_sftp *tx_host_sftp(const struct tx_host *host)
+{
+    return host->sftp;
+}
+
+void tx_host_set_sftp(struct tx_host *host, struct tx_sftp *sftp)
+{
+    host->sftp = sftp;
 }
 
 void tx_host_close_idle(struct tx_host *host)

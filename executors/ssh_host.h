@@ -23,6 +23,11 @@ uint64_t tx_host_number(const struct tx_host *host);
 /* Whether the login shell is known to be /bin/sh itself. */
 bool tx_host_shell_is_sh(const struct tx_host *host);
 void tx_host_learn_shell(struct tx_host *host, bool is_sh);
+struct tt_loop *tx_host_loop(const struct tx_host *host);
+/* The host's SFTP client, kept here for executors/sftp.c; NULL: none. */
+struct tx_sftp;
+struct tx_sftp *tx_host_sftp(const struct tx_host *host);
+void tx_host_set_sftp(struct tx_host *host, struct tx_sftp *sftp);
 /* Ends connections that nobody uses. */
 void tx_host_close_idle(struct tx_host *host);
 
@@ -57,6 +62,10 @@ struct tx_attached {
     void (*drop)(struct tx_attached *attached);
 };
 void tx_link_attach(struct tx_link *link, struct tx_attached *attached);
+/* It is dropped without having been asked to. */
+void tx_link_detach(struct tx_link *link, struct tx_attached *attached);
+/* An attached thing works (or no longer does) for somebody: the connection is in use. */
+void tx_link_use(struct tx_link *link, bool yes);
 struct tx_attached *tx_link_attached(const struct tx_link *link);
 /* A lease of an attached thing does not keep the connection in use. */
 void tx_lease_is_attached(struct tx_lease *lease);

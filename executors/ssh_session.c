@@ -20,6 +20,7 @@ struct tx_session {
     size_t out_at;
     bool readable; /* the wire may have more */
     bool ended;    /* the wire's end was read */
+    bool pumping;  /* in on_job */
     bool dead;     /* being freed: libssh2 talks to nobody */
     bool heard;
     char *farewell; /* the server said that it disconnects */
@@ -186,10 +187,12 @@ static void on_job(struct tt_job *job)
     int round = 0;
     if (s->in_at == s->in.length)
         read_wire(s);
+    s->pumping = true;
     do {
         before = s->pulled;
         wake_all(s);
     } while (s->pulled != before && ++round < max_rounds);
+    s->pumping = false;
     tt_loop_unpost(s->loop, &s->job);
     if (s->pulled != before || (s->readable && s->in_at == s->in.length))
         tt_loop_post(s->loop, &s->job);
@@ -266,15 +269,20 @@ void tx_session_retain(struct tx_session *session)
     session->refs++;
 }
 
+static void say_goodbye(struct tx_session *s)
+{
+    if (s->why)
+        return;
+    tx_ssh2.session_disconnect_ex(s->raw, SSH_DISCONNECT_BY_APPLICATION, "done", "");
+    flush(s);
+}
+
 void tx_session_release(struct tx_session *s)
 {
     if (!s || --s->refs > 0)
         return;
     s->refs = 1; /* what is called from here sees a live object */
-    if (!s->why) {
-        tx_ssh2.session_disconnect_ex(s->raw, SSH_DISCONNECT_BY_APPLICATION, "done", "");
-        flush(s);
-    }
+    say_goodbye(s);
     s->dead = true;
     /* EAGAIN is not possible any more, but a loop that trusts that would be worse than a leak */
     for (int i = 0; i < 100 && tx_ssh2.session_free(s->raw) == LIBSSH2_ERROR_EAGAIN; i++)
@@ -287,6 +295,18 @@ void tx_session_release(struct tx_session *s)
     tt_error_free(s->why);
     free(s->farewell);
     free(s);
+}
+
+void tx_session_end(struct tx_session *s)
+{
+    tx_session_retain(s);
+    if (!s->why) {
+        say_goodbye(s);
+        tx_session_break(s, tt_error_new(TT_LOST, "the connection was ended here"));
+    }
+    if (!s->pumping)
+        wake_all(s);
+    tx_session_release(s);
 }
 
 struct tt_loop *tx_session_loop(const struct tx_session *session)

@@ -30,6 +30,9 @@ struct tx_session *tx_session_new(struct tt_loop *loop, struct tx_wire *wire,
 void tx_session_retain(struct tx_session *session);
 void tx_session_release(struct tx_session *session); /* the last one ends the connection */
 
+/* Ends the connection now, whoever still holds the session: they find it broken. */
+void tx_session_end(struct tx_session *session);
+
 struct tt_loop *tx_session_loop(const struct tx_session *session);
 LIBSSH2_SESSION *tx_session_raw(struct tx_session *session);
 /* What libssh2's handshake wants for a socket. */

@@ -1,0 +1,20 @@
+/* Files of an ssh host as streams, read ahead and written behind, and the removal of trees.
+ * Internal to executors/ssh_*.c. */
+#ifndef TX_SSH_STREAM_H
+#define TX_SSH_STREAM_H
+
+#include "executors/ssh_task.h"
+
+struct tt_op *tx_ssh_open_read(struct tt_env *env, struct tt_scope *scope, const char *path);
+struct tt_op *tx_ssh_open_write(struct tt_env *env, struct tt_scope *scope, const char *path,
+                                const struct tt_write_options *options);
+struct tt_op *tx_ssh_remove(struct tt_env *env, struct tt_scope *scope, const char *path,
+                            bool recursive);
+
+/* A name for a temporary beside path; allocated. */
+char *tx_stream_temporary(const char *path, struct tt_loop *loop);
+/* Renames over what stands there. Servers without posix-rename@openssh.com refuse that when
+ * something stands there, and say so. */
+void tx_stream_rename(struct tx_task *task, const char *from, const char *to, tx_sftp_done *done);
+
+#endif

@@ -1,0 +1,482 @@
+/* Writing a remote file as a stream: into a temporary beside it, many requests in flight, renamed
+ * into place when all of it has arrived. */
+#include "core/alloc.h"
+#include "executors/ssh_stream.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { max_in_flight = 2 << 20 };
+enum { flag_write = 2, flag_create = 8, flag_exclusive = 32 };
+
+struct writer {
+    struct tt_file file;
+    struct tx_sftp *sftp;    /* held */
+    char *path;              /* as asked for */
+    char *final, *temporary; /* temporary NULL: written in place (a device) */
+    struct tt_buf handle;
+    int mode;     /* to set; -1: none */
+    int64_t size; /* announced; -1: not */
+    uint64_t offset;
+    size_t in_flight;
+    struct tt_error *error;
+    struct write_op *op;
+    struct tx_task *commit;
+    bool committed;
+};
+
+struct write_op {
+    struct tt_op op;
+    struct writer *writer; /* NULL: not waiting */
+    struct tt_buf data;
+    size_t at;
+};
+
+static void on_written(void *arg, const struct tx_sftp_reply *reply);
+static void go_on_committing(struct writer *w);
+
+static void send_more(struct writer *w, struct write_op *op)
+{
+    while (op->at < op->data.length && w->in_flight < max_in_flight && !w->error) {
+        struct tt_buf payload = {0};
+        size_t length = op->data.length - op->at;
+        if (length > tx_sftp_max_write(w->sftp))
+            length = tx_sftp_max_write(w->sftp);
+        tx_put_string(&payload, w->handle.data, w->handle.length);
+        tx_put_u64(&payload, w->offset);
+        tx_sftp_send_data(w->sftp, TX_SFTP_WRITE, &payload, op->data.data + op->at, length,
+                          on_written, w);
+        tt_buf_free(&payload);
+        w->in_flight += tx_sftp_max_write(w->sftp);
+        w->offset += length;
+        op->at += length;
+    }
+    if (op->at == op->data.length || w->error) {
+        op->writer = NULL;
+        w->op = NULL;
+        tt_op_finish(&op->op, tt_error_copy(w->error));
+    }
+}
+
+static void on_written(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct writer *w = arg;
+    w->in_flight -= tx_sftp_max_write(w->sftp);
+    if (reply->status != TX_SFTP_OK && !w->error)
+        w->error = tx_sftp_error(reply, "write", w->path);
+    if (w->op)
+        send_more(w, w->op);
+    if (w->commit && !w->in_flight)
+        go_on_committing(w);
+}
+
+static void write_cancel(struct tt_op *op, const struct tt_error *why)
+{
+    struct write_op *write = (struct write_op *)(void *)op;
+    if (write->writer)
+        write->writer->op = NULL;
+    write->writer = NULL;
+    tt_op_finish(op, tt_error_copy(why));
+}
+
+static void write_free(struct tt_op *op)
+{
+    tt_buf_free(&((struct write_op *)(void *)op)->data);
+    free(op);
+}
+
+static struct tt_op *writer_write(struct tt_file *file, struct tt_scope *scope, const void *data,
+                                  size_t length)
+{
+    static const struct tt_op_class class_ = {"writing a file", write_cancel, write_free};
+    struct writer *w = (struct writer *)(void *)file;
+    struct write_op *op = tt_zalloc(sizeof *op);
+    tt_op_init(&op->op, &class_, scope);
+    if (tt_op_finished(&op->op))
+        return &op->op;
+    char *to = tt_buf_reserve(&op->data, length ? length : 1);
+    if (!to) {
+        tt_op_finish(&op->op, tt_error_new(TT_IO, "no memory to write %s", w->path));
+        return &op->op;
+    }
+    memcpy(to, data, length);
+    op->data.length = length;
+    op->writer = w;
+    w->op = op;
+    send_more(w, op);
+    return &op->op;
+}
+
+static struct tt_op *writer_no_read(struct tt_file *file, struct tt_scope *scope, size_t max)
+{
+    (void)max;
+    return tt_op_finished_new(scope, tt_error_new(TT_INVALID, "%s was opened for writing",
+                                                  ((struct writer *)(void *)file)->path));
+}
+
+/* --- committing: mode, size and close are asked for together; then the rename --- */
+
+static void plain_free(struct tt_op *op)
+{
+    tx_task_clear((struct tx_task *)(void *)op);
+    free(op);
+}
+
+static struct writer *writer_of(struct tx_task *task)
+{
+    return (struct writer *)(void *)task->other;
+}
+
+static void commit_finish(struct tx_task *task, struct tt_error *err)
+{
+    writer_of(task)->commit = NULL;
+    task->other = NULL; /* the writer was only lent */
+    tx_task_finish(task, err);
+}
+
+static void commit_cancel(struct tt_op *op, const struct tt_error *why)
+{
+    commit_finish((struct tx_task *)(void *)op, tt_error_copy(why));
+}
+
+static void on_renamed(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct tx_task *task = arg;
+    if (reply->status == TX_SFTP_OK) {
+        writer_of(task)->committed = true;
+        commit_finish(task, NULL);
+    } else {
+        commit_finish(task, tx_sftp_error(reply, "replace", task->path));
+    }
+}
+
+static void on_settled(struct tx_task *task)
+{
+    struct writer *w = writer_of(task);
+    if (--task->waiting > 0)
+        return;
+    tt_buf_free(&w->handle); /* closed, or given up with the file */
+    if (task->failed) {
+        struct tt_error *err = task->failed;
+        task->failed = NULL;
+        commit_finish(task, err);
+    } else if (w->temporary) {
+        tx_stream_rename(task, w->temporary, w->final, on_renamed);
+    } else {
+        w->committed = true;
+        commit_finish(task, NULL);
+    }
+}
+
+static void on_status(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct tx_task *task = arg;
+    if (reply->status != TX_SFTP_OK && !task->failed)
+        task->failed = tx_sftp_error(reply, "write", task->path);
+    on_settled(task);
+}
+
+static void on_size(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct tx_task *task = arg;
+    struct writer *w = writer_of(task);
+    struct tx_cursor body = reply->body;
+    struct tt_stat stat;
+    if (!task->failed && (reply->type != TX_SFTP_ATTRS || !tx_sftp_get_attrs(&body, &stat)))
+        task->failed = tx_sftp_error(reply, "write", task->path);
+    else if (!task->failed && w->temporary && stat.size != w->offset)
+        task->failed =
+            tt_error_new(TT_IO, "cannot write %s: %llu bytes were written and %llu arrived",
+                         task->path, (unsigned long long)w->offset, (unsigned long long)stat.size);
+    on_settled(task);
+}
+
+static void go_on_committing(struct writer *w)
+{
+    struct tx_task *task = w->commit;
+    if (w->error) {
+        commit_finish(task, tt_error_copy(w->error));
+        return;
+    }
+    struct tt_buf handle = {0};
+    tx_put_string(&handle, w->handle.data, w->handle.length);
+    if (w->mode >= 0 && w->temporary) {
+        struct tt_buf payload = {0};
+        tt_buf_add(&payload, handle.data, handle.length);
+        tx_sftp_put_mode(&payload, w->mode);
+        task->waiting++;
+        tx_task_ask(task, TX_SFTP_FSETSTAT, &payload, on_status);
+    }
+    task->waiting += 2;
+    tx_sftp_send(w->sftp, TX_SFTP_FSTAT, &handle, on_size, task);
+    tx_sftp_send(w->sftp, TX_SFTP_CLOSE, &handle, on_status, task);
+    tt_buf_free(&handle);
+}
+
+static void commit_go(struct tx_task *task)
+{
+    (void)task;
+}
+
+static struct tt_op *writer_commit(struct tt_file *file, struct tt_scope *scope)
+{
+    static const struct tt_op_class class_ = {"finishing a file", commit_cancel, plain_free};
+    struct writer *w = (struct writer *)(void *)file;
+    struct tx_task *task = tx_task_new(file->env, scope, &class_, "write", w->path, commit_go);
+    if (tt_op_finished(&task->as.op))
+        return &task->as.op;
+    task->sftp = w->sftp;
+    tx_sftp_retain(w->sftp);
+    task->other = (char *)w;
+    w->commit = task;
+    if (w->size >= 0 && (uint64_t)w->size != w->offset && !w->error)
+        w->error = tt_error_new(TT_IO, "cannot write %s: %lld bytes were announced, %llu came",
+                                w->path, (long long)w->size, (unsigned long long)w->offset);
+    if (!w->in_flight || w->error)
+        go_on_committing(w);
+    return &task->as.op;
+}
+
+static void writer_free(struct tt_file *file)
+{
+    struct writer *w = (struct writer *)(void *)file;
+    if (w->op)
+        w->op->writer = NULL;
+    if (w->commit)
+        commit_finish(w->commit, tt_error_new(TT_CANCELLED, "%s was closed meanwhile", w->path));
+    tx_sftp_forget(w->sftp, w);
+    if (w->handle.length)
+        tx_sftp_close_quietly(w->sftp, &w->handle);
+    if (!w->committed && w->temporary)
+        tx_sftp_remove_quietly(w->sftp, w->temporary);
+    tx_sftp_release(w->sftp);
+    tt_buf_free(&w->handle);
+    tt_error_free(w->error);
+    tt_env_release(file->env);
+    free(w->path);
+    free(w->final);
+    free(w->temporary);
+    free(w);
+}
+
+static const struct tt_file_stream_class writer_class = {writer_no_read, writer_write,
+                                                         writer_commit, writer_free};
+
+/* --- opening: follow links, look at what stands there, make the temporary beside it --- */
+
+struct opening {
+    struct tx_task task;
+    int64_t size;
+    bool exists, probed;
+    struct tt_stat old;
+    char *final, *temporary;
+};
+
+static void opening_free(struct tt_op *op)
+{
+    struct opening *o = (struct opening *)(void *)op;
+    free(o->final);
+    free(o->temporary);
+    tx_task_clear(&o->task);
+    tt_file_op_free(op);
+}
+
+/* The server may just have made a temporary that nobody will write. */
+static void opening_cancel(struct tt_op *op, const struct tt_error *why)
+{
+    struct opening *o = (struct opening *)(void *)op;
+    if (o->temporary && o->task.sftp)
+        tx_sftp_remove_quietly(o->task.sftp, o->temporary);
+    tx_task_cancel(op, why);
+}
+
+static void opened(struct opening *o)
+{
+    struct tx_task *task = &o->task;
+    struct writer *w = tt_zalloc(sizeof *w);
+    w->file = (struct tt_file){.class_ = &writer_class, .env = task->env};
+    tt_env_retain(task->env);
+    w->sftp = task->sftp;
+    tx_sftp_retain(w->sftp);
+    w->path = tt_strdup(task->path);
+    w->final = o->final;
+    w->temporary = o->temporary;
+    o->final = o->temporary = NULL;
+    w->handle = task->handle;
+    task->handle = (struct tt_buf){0};
+    w->mode = task->mode >= 0 ? task->mode : o->exists ? (int)o->old.mode : -1;
+    w->size = o->size;
+    task->as.file.file = &w->file;
+    tx_task_finish(task, NULL);
+}
+
+static void fail_opening(struct opening *o, struct tt_error *err)
+{
+    if (o->temporary && o->task.handle.length)
+        tx_sftp_remove_quietly(o->task.sftp, o->temporary);
+    tx_task_finish(&o->task, err);
+}
+
+static void on_owner_kept(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct opening *o = arg;
+    if (reply->status == TX_SFTP_OK) {
+        opened(o);
+        return;
+    }
+    fail_opening(o, tx_sftp_error(reply, "keep the owner of", o->task.path));
+}
+
+static void on_made_stat(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct opening *o = arg;
+    struct tx_cursor body = reply->body;
+    struct tt_stat made;
+    if (reply->type != TX_SFTP_ATTRS || !tx_sftp_get_attrs(&body, &made)) {
+        fail_opening(o, tx_sftp_error(reply, "write", o->task.path));
+    } else if (made.uid == o->old.uid && made.gid == o->old.gid) {
+        opened(o);
+    } else {
+        struct tt_buf payload = {0};
+        tx_put_string(&payload, o->task.handle.data, o->task.handle.length);
+        tx_sftp_put_owner(&payload, o->old.uid, o->old.gid);
+        tx_task_ask(&o->task, TX_SFTP_FSETSTAT, &payload, on_owner_kept);
+    }
+}
+
+static void on_temporary(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct opening *o = arg;
+    if (!tx_task_expects(&o->task, reply, TX_SFTP_HANDLE))
+        return;
+    tx_task_take_handle(&o->task, reply);
+    if (o->exists && o->temporary)
+        tx_task_ask_handle(&o->task, TX_SFTP_FSTAT, on_made_stat);
+    else
+        opened(o);
+}
+
+static void make_temporary(struct opening *o)
+{
+    struct tt_buf payload = {0};
+    bool device = o->exists && o->old.type != TT_FILE_REGULAR;
+    if (!device)
+        o->temporary = tx_stream_temporary(o->final, o->task.as.op.loop);
+    tx_put_text(&payload, device ? o->final : o->temporary);
+    tx_put_u32(&payload, device ? flag_write : flag_write | flag_create | flag_exclusive);
+    /* not readable by others before it has the mode that it shall have */
+    tx_sftp_put_mode(&payload, device ? -1 : o->exists || o->task.mode >= 0 ? 0600 : 0666);
+    tx_task_ask(&o->task, TX_SFTP_OPEN, &payload, on_temporary);
+}
+
+/* A file that may not be written may not be replaced either. */
+static void on_probed(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct opening *o = arg;
+    if (!tx_task_expects(&o->task, reply, TX_SFTP_HANDLE))
+        return;
+    tx_task_take_handle(&o->task, reply);
+    tx_sftp_close_quietly(o->task.sftp, &o->task.handle);
+    tt_buf_free(&o->task.handle);
+    make_temporary(o);
+}
+
+static void probe(struct opening *o)
+{
+    struct tt_buf payload = {0};
+    tx_put_text(&payload, o->final);
+    tx_put_u32(&payload, flag_write);
+    tx_put_u32(&payload, 0);
+    tx_task_ask(&o->task, TX_SFTP_OPEN, &payload, on_probed);
+}
+
+static void on_link_target(void *arg, const struct tx_sftp_reply *reply);
+
+static void on_old(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct opening *o = arg;
+    struct tx_cursor body = reply->body;
+    if (reply->type == TX_SFTP_STATUS && reply->status == TX_SFTP_NO_SUCH_FILE) {
+        make_temporary(o);
+        return;
+    }
+    if (!tx_task_expects(&o->task, reply, TX_SFTP_ATTRS))
+        return;
+    if (!tx_sftp_get_attrs(&body, &o->old)) {
+        tx_task_finish(&o->task, tt_error_new(TT_IO,
+                                              "cannot write %s: the server does not say "
+                                              "what it is",
+                                              o->task.path));
+        return;
+    }
+    if (o->old.type == TT_FILE_SYMLINK && !o->probed) {
+        o->probed = true;
+        tx_task_ask_path(&o->task, TX_SFTP_REALPATH, o->final, on_link_target);
+        return;
+    }
+    o->exists = true;
+    if (o->old.type == TT_FILE_DIRECTORY)
+        tx_task_finish(&o->task,
+                       tt_error_new(TT_IO, "cannot write %s: it is a directory", o->task.path));
+    else if (o->old.type == TT_FILE_REGULAR)
+        probe(o);
+    else
+        make_temporary(o);
+}
+
+static void on_link_target(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct opening *o = arg;
+    if (!tx_task_expects(&o->task, reply, TX_SFTP_NAME))
+        return;
+    free(o->final);
+    o->final = tx_reply_name(reply);
+    if (!o->final) {
+        tx_task_finish(&o->task, tt_error_new(TT_IO, "cannot write %s: the link cannot be followed",
+                                              o->task.path));
+        return;
+    }
+    tx_task_ask_path(&o->task, TX_SFTP_LSTAT, o->final, on_old);
+}
+
+static void opening_go(struct tx_task *task)
+{
+    struct opening *o = (struct opening *)(void *)task;
+    size_t length = strlen(task->path);
+    if (task->path[length - 1] == '/') {
+        tx_task_finish(task,
+                       tt_error_new(TT_IO, "cannot write %s: a directory's name", task->path));
+        return;
+    }
+    o->final = tt_strdup(task->path);
+    tx_task_ask_path(task, TX_SFTP_LSTAT, o->final, on_old);
+}
+
+struct tt_op *tx_ssh_open_write(struct tt_env *env, struct tt_scope *scope, const char *path,
+                                const struct tt_write_options *options)
+{
+    static const struct tt_op_class class_ = {"opening a file", opening_cancel, opening_free};
+    struct opening *o = tt_zalloc(sizeof *o);
+    tx_task_init(&o->task, env, scope, &class_, "write", path, opening_go);
+    o->task.mode = options->mode >= 0 ? options->mode & 07777 : -1;
+    o->size = options->size;
+    return tx_task_begin(&o->task);
+}
+
+char *tx_stream_temporary(const char *path, struct tt_loop *loop)
+{
+    const char *slash = strrchr(path, '/');
+    return tt_format("%.*s.tutti-%016llx", slash ? (int)(slash - path) + 1 : 0, path,
+                     (unsigned long long)tt_loop_random(loop));
+}
+
+void tx_stream_rename(struct tx_task *task, const char *from, const char *to, tx_sftp_done *done)
+{
+    struct tt_buf payload = {0};
+    bool replace = tx_sftp_can_replace(task->sftp);
+    if (replace)
+        tx_put_text(&payload, "posix-rename@openssh.com");
+    tx_put_text(&payload, from);
+    tx_put_text(&payload, to);
+    tx_task_ask(task, replace ? TX_SFTP_EXTENDED : TX_SFTP_RENAME, &payload, done);
+}
