@@ -68,8 +68,9 @@ struct tt_op *tt_proc_close_stdin(struct tt_proc *proc, struct tt_scope *scope);
 struct tt_op *tt_proc_signal(struct tt_proc *proc, struct tt_scope *scope, int signal);
 /* TERM, grace, KILL; does not wait. `why` is copied; its kind becomes the result's. */
 void tt_proc_terminate(struct tt_proc *proc, const struct tt_error *why);
-/* Finishes when the command ended and its streams did, were drained, or nobody reads them any more
- * (unread output beyond the pipe is dropped then). tt_proc_result is final from there on. */
+/* Finishes when the command ended and the reads that run then did, by the end of their stream or of
+ * the drain. A stream that nobody reads is not waited for, but holds the command back once its pipe
+ * is full. tt_proc_result is final from there on. */
 struct tt_op *tt_proc_wait(struct tt_proc *proc, struct tt_scope *scope);
 struct tt_result *tt_proc_result(struct tt_proc *proc); /* borrowed; no streams captured in it */
 const char *tt_proc_ref(const struct tt_proc *proc);

@@ -1,6 +1,6 @@
 /* Descriptors are watched edge-triggered: `ready` in a stream says that a read or write may find
- * something, and is cleared by EAGAIN. A process that is given up before its end stays in the
- * watcher until it was reaped. */
+ * something, and is cleared by EAGAIN. A process that is given up before its end is abandoned to
+ * the watcher, to be reaped when it ends after all. */
 #include "executors/local_process.h"
 
 #include "core/alloc.h"
@@ -51,6 +51,11 @@ struct stream_op {
 static struct local_process *of(struct tt_process *p)
 {
     return (struct local_process *)(void *)p;
+}
+
+static struct local_process *living(struct tx_watch *life)
+{
+    return (struct local_process *)(void *)((char *)life - offsetof(struct local_process, life));
 }
 
 static void close_stream(struct stream *s)
@@ -279,8 +284,7 @@ static void free_process(struct local_process *process)
 
 static void on_end(struct tx_watch *watch, uint32_t events)
 {
-    struct local_process *process =
-        (struct local_process *)(void *)((char *)watch - offsetof(struct local_process, life));
+    struct local_process *process = living(watch);
     struct rusage usage;
     int status;
     (void)events;
@@ -306,8 +310,10 @@ static void on_end(struct tx_watch *watch, uint32_t events)
         tx_watcher_unhold(process->watcher);
         tt_op_finish(op, NULL);
     }
-    if (process->abandoned)
+    if (process->abandoned) {
+        tx_watch_reclaim(process->watcher, &process->life);
         free_process(process);
+    }
 }
 
 struct wait_op {
@@ -373,6 +379,12 @@ static struct tt_op *process_gone(struct tt_process *p, struct tt_scope *scope)
 
 /* --- its life as an object --- */
 
+/* Its slot stays taken: it may still run, and the guardian shall end it when we end. */
+static void drop_abandoned(struct tx_watch *life)
+{
+    free(living(life));
+}
+
 static void process_free(struct tt_process *p)
 {
     struct local_process *process = of(p);
@@ -381,10 +393,13 @@ static void process_free(struct tt_process *p)
     close_stream(&process->err);
     if (process->attached)
         tx_watch_close(process->watcher, &process->life);
-    if (process->attached || process->ended)
+    if (process->attached || process->ended) {
         free_process(process);
-    else
-        process->abandoned = true;
+        return;
+    }
+    process->abandoned = true;
+    tt_process_clear(&process->base);
+    tx_watch_abandon(process->watcher, &process->life, drop_abandoned);
 }
 
 static const struct tt_process_class process_class = {

@@ -11,6 +11,7 @@ struct tx_watcher {
     uv_poll_t poll; /* sees the epoll instance itself */
     int epoll;
     size_t holds;
+    struct tx_watch *abandoned;
     char *scratch;
 };
 
@@ -63,8 +64,15 @@ static void on_closed(uv_handle_t *handle)
 
 void tx_watcher_free(struct tx_watcher *watcher)
 {
-    if (watcher)
-        uv_close((uv_handle_t *)&watcher->poll, on_closed);
+    if (!watcher)
+        return;
+    while (watcher->abandoned) {
+        struct tx_watch *watch = watcher->abandoned;
+        watcher->abandoned = watch->next;
+        tx_watch_close(watcher, watch);
+        watch->drop(watch);
+    }
+    uv_close((uv_handle_t *)&watcher->poll, on_closed);
 }
 
 void tx_watcher_hold(struct tx_watcher *watcher)
@@ -105,4 +113,20 @@ void tx_watch_close(struct tx_watcher *watcher, struct tx_watch *watch)
     epoll_ctl(watcher->epoll, EPOLL_CTL_DEL, watch->fd, NULL);
     close(watch->fd);
     watch->fd = -1;
+}
+
+void tx_watch_abandon(struct tx_watcher *watcher, struct tx_watch *watch,
+                      void (*drop)(struct tx_watch *watch))
+{
+    watch->drop = drop;
+    watch->next = watcher->abandoned;
+    watcher->abandoned = watch;
+}
+
+void tx_watch_reclaim(struct tx_watcher *watcher, struct tx_watch *watch)
+{
+    struct tx_watch **at = &watcher->abandoned;
+    while (*at != watch)
+        at = &(*at)->next;
+    *at = watch->next;
 }

@@ -20,6 +20,8 @@ struct tx_watch {
     /* Runs inside a libuv callback: it may finish operations, but frees no watch. */
     void (*ready)(struct tx_watch *watch, uint32_t events);
     int fd;
+    void (*drop)(struct tx_watch *watch); /* of an abandoned one */
+    struct tx_watch *next;
 };
 
 int tx_watcher_new(struct tx_watcher **out, struct tt_loop *loop, struct tt_error **err);
@@ -34,11 +36,17 @@ static inline void tx_watch_init(struct tx_watch *watch, void (*ready)(struct tx
 {
     watch->ready = ready;
     watch->fd = -1;
+    watch->next = NULL;
 }
 /* Takes fd (closes it on failure). Readiness that is there already is reported. */
 int tx_watch_add(struct tx_watcher *watcher, struct tx_watch *watch, int fd, uint32_t events,
                  struct tt_error **err);
 /* Closes the descriptor; nothing when closed. */
 void tx_watch_close(struct tx_watcher *watcher, struct tx_watch *watch);
+/* Nobody waits for it any more, but its event still matters. It is reclaimed when that comes; else
+ * the watcher's end drops it. */
+void tx_watch_abandon(struct tx_watcher *watcher, struct tx_watch *watch,
+                      void (*drop)(struct tx_watch *watch));
+void tx_watch_reclaim(struct tx_watcher *watcher, struct tx_watch *watch);
 
 #endif

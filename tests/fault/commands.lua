@@ -14,6 +14,9 @@ fault.scenario(function()
   local large = here:run "head -c 300000 /dev/zero"
   local limited = here:try { sh = "head -c 300000 /dev/zero", max_output = 1000 }
   local slow = here:try { "sleep", "30", timeout = "100ms", grace = "100ms" }
+  local shown = here:run { sh = "stty -echo; echo ready; cat; echo end", pty = true, stdin = "typed\n" }
+  local me = here:run "id -un"
+  local named = here:run { "id", "-un", user = tostring(me) }
   local p = here:spawn { "cat" }
   p:write "line\n"
   p:close_stdin()
@@ -31,6 +34,8 @@ fault.scenario(function()
     fault.claim(not large.ok or #large.stdout == 300000, "bytes were lost")
     fault.claim(not limited.ok, "output over its limit was reported as success")
     fault.claim(not slow.ok and slow.duration < 20, "a command outlived its timeout")
+    fault.claim(shown.stdout:find "ready" and shown.stdout:find "typed\r\nend", "a terminal lost what it showed")
+    fault.claim(named.stdout == me.stdout, "a command ran as somebody else")
     fault.claim(not piped.ok or table.concat(lines, "|") == "line", "a stream lost lines")
   end
 end)

@@ -698,6 +698,37 @@ static void no_descriptor_leaks(void **state)
     tt_result_release(r);
 }
 
+/* One that is given up while it runs is still reaped when it ends. */
+static void a_process_given_up_is_reaped(void **state)
+{
+    (void)state;
+    tt_result_release(sh("true"));
+    int before = count_fds();
+    for (int ends = 0; ends < 2; ends++) {
+        struct tt_op *op =
+            here->class_->start(here, root, &(struct tt_command){.shell = "sleep 1000"});
+        await(op);
+        struct tt_process *process = tt_process_of(op);
+        pid_t pid = atoi(strchr(process->ref, ':') + 1);
+        tt_op_release(op);
+        process->class_->free(process);
+        assert_int_equal(count_fds(), before + 1);
+        kill(-pid, SIGKILL);
+        if (ends) { /* its event is never handled: the environment's end lets go of it */
+            siginfo_t ended;
+            waitid(P_PID, (id_t)pid, &ended, WEXITED);
+            tt_env_release(here);
+            here = tx_local_new(loop, NULL);
+            tt_result_release(sh("true"));
+        } else {
+            for (int i = 0; i < 1000 && count_fds() > before; i++)
+                tt_result_release(sh("true"));
+            assert_no_zombie();
+        }
+        assert_int_equal(count_fds(), before);
+    }
+}
+
 static void signals_are_default_in_commands(void **state)
 {
     (void)state;
@@ -1072,6 +1103,7 @@ int main(int argc, char **argv)
         T(streams_are_pulled),
         T(a_reference_finds_the_process_again),
         T(no_descriptor_leaks),
+        T(a_process_given_up_is_reaped),
         T(signals_are_default_in_commands),
         T(many_at_once),
         T(killing_all_reaches_every_group),
