@@ -10,16 +10,21 @@
 
 static void pump(struct tt_engine *engine);
 
-struct tt_engine *engine_of(struct tt_op *op)
+struct run_op {
+    struct tt_op op; /* first */
+    struct tt_engine *engine;
+};
+
+struct tt_engine *tt_engine_of(struct tt_op *op)
 {
-    return (struct tt_engine *)(void *)op;
+    return ((struct run_op *)(void *)op)->engine;
 }
 
 void engine_tell(struct tt_engine *engine, struct tt_event *event)
 {
     if (!engine->listener.event)
         return;
-    event->at = tt_loop_wall(engine->op.loop);
+    event->at = tt_loop_wall(engine->loop);
     engine->listener.event(engine->listener.arg, event);
 }
 
@@ -201,7 +206,7 @@ static void on_wake(struct tt_timer *timer)
 {
     struct tt_engine *engine =
         (struct tt_engine *)(void *)((char *)timer - offsetof(struct tt_engine, timer));
-    tt_run_tick(engine->run, tt_loop_now(engine->op.loop));
+    tt_run_tick(engine->run, tt_loop_now(engine->loop));
     pump(engine);
 }
 
@@ -220,19 +225,20 @@ static void pump(struct tt_engine *engine)
     struct tt_effect fx;
     while (tt_run_next(engine->run, &fx))
         carry_out(engine, &fx);
-    if (tt_op_finished(&engine->op))
+    if (!engine->op)
         return;
     if (tt_run_status(engine->run) != TT_RUN_RUNNING) {
-        tt_timer_stop(engine->op.loop, &engine->timer);
-        tt_loop_unpost(engine->op.loop, &engine->job);
-        tt_op_finish(&engine->op, NULL);
+        tt_timer_stop(engine->loop, &engine->timer);
+        tt_loop_unpost(engine->loop, &engine->job);
+        tt_op_finish(engine->op, NULL);
+        engine->op = NULL;
         return;
     }
     int64_t at = tt_run_wake_at(engine->run);
     if (at == TT_NEVER)
-        tt_timer_stop(engine->op.loop, &engine->timer);
+        tt_timer_stop(engine->loop, &engine->timer);
     else if (!engine->timer.slot || engine->timer.at != at)
-        tt_timer_start(engine->op.loop, &engine->timer, at, on_wake);
+        tt_timer_start(engine->loop, &engine->timer, at, on_wake);
 }
 
 void engine_ended(struct tt_engine *engine, const struct tt_op_end *end, struct tt_plan *plan)
@@ -243,7 +249,7 @@ void engine_ended(struct tt_engine *engine, const struct tt_op_end *end, struct 
         told.added_count = tt_plan_count(plan);
     }
     engine->joining = plan;
-    tt_run_ended(engine->run, tt_loop_now(engine->op.loop), &told, NULL);
+    tt_run_ended(engine->run, tt_loop_now(engine->loop), &told, NULL);
     tt_plan_specs_free((struct tt_task_spec *)told.added);
     pump(engine);
     engine->joining = NULL;
@@ -270,7 +276,7 @@ static void begin_job(struct tt_job *job)
 
 static void engine_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    struct tt_engine *engine = engine_of(op);
+    struct tt_engine *engine = tt_engine_of(op);
     if (!engine->why)
         engine->why = tt_error_copy(why);
     tt_run_cancel(engine->run, tt_loop_now(op->loop));
@@ -295,9 +301,16 @@ static void free_state(struct task_state *state)
     free(state);
 }
 
-static void engine_free(struct tt_op *op)
+struct tt_engine *tt_engine_retain(struct tt_engine *engine)
 {
-    struct tt_engine *engine = engine_of(op);
+    engine->refs++;
+    return engine;
+}
+
+void tt_engine_release(struct tt_engine *engine)
+{
+    if (!engine || --engine->refs > 0)
+        return;
     for (uint32_t i = 0; i < engine->state_room; i++)
         free_state(engine->states[i]);
     free(engine->states);
@@ -318,6 +331,12 @@ static void engine_free(struct tt_op *op)
     free(engine->id);
     free(engine->run_dir);
     free(engine);
+}
+
+static void run_op_free(struct tt_op *op)
+{
+    tt_engine_release(tt_engine_of(op));
+    free(op);
 }
 
 static char *new_id(struct tt_loop *loop)
@@ -358,18 +377,21 @@ static int prepare(struct tt_engine *engine, const struct tt_engine_options *opt
         .jobs = engine->jobs,
         .on_failure = plan->on_failure,
         .rollback = options->no_rollback ? TT_ROLLBACK_NONE : plan->rollback,
-        .seed = tt_loop_random(engine->op.loop),
+        .seed = tt_loop_random(engine->loop),
         .only = options->only,
         .only_count = options->only_count,
     };
-    return tt_plan_start(options->plan, &run, tt_loop_now(engine->op.loop), &engine->run, err);
+    return tt_plan_start(options->plan, &run, tt_loop_now(engine->loop), &engine->run, err);
 }
 
 struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_options *options)
 {
-    static const struct tt_op_class class_ = {"run", engine_cancel, engine_free};
+    static const struct tt_op_class class_ = {"run", engine_cancel, run_op_free};
     struct tt_loop *loop = tt_scope_loop(scope);
     struct tt_engine *engine = tt_zalloc(sizeof *engine);
+    struct run_op *op = tt_zalloc(sizeof *op);
+    engine->refs = 1;
+    engine->loop = loop;
     engine->plan = tt_plan_retain(options->plan);
     engine->listener = options->listener;
     engine->masker = options->masker;
@@ -377,15 +399,17 @@ struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_opt
     engine->id = new_id(loop);
     engine->run_dir = tt_format("%s/runs/%s", options->state_dir, engine->id);
     set_params(engine, options->params);
-    tt_op_init(&engine->op, &class_, scope);
-    if (tt_op_finished(&engine->op))
-        return &engine->op;
+    op->engine = engine;
+    tt_op_init(&op->op, &class_, scope);
+    if (tt_op_finished(&op->op))
+        return &op->op;
     struct tt_error *err = NULL;
     if (prepare(engine, options, &err) < 0) {
-        tt_op_finish(&engine->op, err);
-        return &engine->op;
+        tt_op_finish(&op->op, err);
+        return &op->op;
     }
+    engine->op = &op->op;
     engine->job.run = begin_job;
     tt_loop_post(loop, &engine->job);
-    return &engine->op;
+    return &op->op;
 }

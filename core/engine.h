@@ -81,9 +81,11 @@ struct tt_engine_options {
 };
 
 struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_options *options);
-/* The engine that the operation is; it lives as long as somebody holds the operation. */
+/* The operation's engine: borrowed. Whoever wants to read it later holds it, not the operation, so
+ * that the operation's scope is free to end. */
 struct tt_engine *tt_engine_of(struct tt_op *op);
-struct tt_op *tt_engine_op(struct tt_engine *engine);
+struct tt_engine *tt_engine_retain(struct tt_engine *engine);
+void tt_engine_release(struct tt_engine *engine);
 
 /* ---- reading, while it runs and after ------------------------------------------------------- */
 
@@ -127,7 +129,7 @@ struct tt_error *tt_engine_error(const struct tt_engine *engine, uint32_t index)
  * health and rollback. A value that is null or false refuses (when) or does not pass (health; there
  * nothing at all passes, too). */
 struct tt_task_call {
-    struct tt_engine *engine; /* hold tt_engine_op to keep it beyond the call */
+    struct tt_engine *engine;
     uint32_t task;
     uint32_t attempt;
     enum tt_phase phase;

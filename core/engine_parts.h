@@ -26,7 +26,9 @@ struct joined {
 };
 
 struct tt_engine {
-    struct tt_op op; /* first */
+    unsigned refs;
+    struct tt_loop *loop;
+    struct tt_op *op; /* what awaits the run; NULL once it has finished */
     struct tt_plan *plan;
     struct joined *joined; /* in order */
     uint32_t joined_count;
@@ -52,8 +54,7 @@ struct tt_engine {
 };
 
 struct task_state *engine_state(struct tt_engine *engine, uint32_t task); /* made when missing */
-struct tt_engine *engine_of(struct tt_op *op);
-void engine_tell(struct tt_engine *engine, struct tt_event *event); /* fills `at` */
+void engine_tell(struct tt_engine *engine, struct tt_event *event);       /* fills `at` */
 void engine_warn(struct tt_engine *engine, uint32_t task, const struct tt_error *why);
 /* An operation has ended: the run hears of it, and its decisions are carried out. */
 void engine_ended(struct tt_engine *engine, const struct tt_op_end *end, struct tt_plan *added);

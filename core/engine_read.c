@@ -5,16 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct tt_engine *tt_engine_of(struct tt_op *op)
-{
-    return (struct tt_engine *)(void *)op;
-}
-
-struct tt_op *tt_engine_op(struct tt_engine *engine)
-{
-    return &engine->op;
-}
-
 const char *tt_engine_id(const struct tt_engine *engine)
 {
     return engine->id;
@@ -47,7 +37,7 @@ const json_t *tt_engine_params(const struct tt_engine *engine)
 
 int64_t tt_engine_wall(const struct tt_engine *engine, int64_t monotonic)
 {
-    return monotonic + tt_loop_wall(engine->op.loop) - tt_loop_now(engine->op.loop);
+    return monotonic + tt_loop_wall(engine->loop) - tt_loop_now(engine->loop);
 }
 
 uint32_t tt_engine_selected(const struct tt_engine *engine)

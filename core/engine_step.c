@@ -358,7 +358,7 @@ void step_begin(struct tt_engine *engine, const struct tt_effect *fx)
     step->task = tt_engine_task(engine, fx->task);
     step->state = engine_state(engine, fx->task);
     step->state->step = step;
-    step->scope = tt_scope_new(engine->op.loop, engine->scope);
+    step->scope = tt_scope_new(engine->loop, engine->scope);
     set_deadline(step);
     struct tt_env *env = step->task->env;
     if (fx->phase == TT_PHASE_WHEN || step->state->record.env) {

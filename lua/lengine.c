@@ -350,16 +350,16 @@ static int levels(lua_State *L)
 /* Holds the finished run for outcome:json(). */
 static int held_gc(lua_State *L)
 {
-    struct tt_op **op = lua_touserdata(L, 1);
-    tt_op_release(*op);
-    *op = NULL;
+    struct tt_engine **engine = lua_touserdata(L, 1);
+    tt_engine_release(*engine);
+    *engine = NULL;
     return 0;
 }
 
 static int outcome_json(lua_State *L)
 {
-    struct tt_op **op = lua_touserdata(L, lua_upvalueindex(1));
-    json_t *document = tt_report_document(tt_engine_of(*op));
+    struct tt_engine **engine = lua_touserdata(L, lua_upvalueindex(1));
+    json_t *document = tt_report_document(*engine);
     struct tt_buf text = {0}, masked = {0};
     struct tt_error *err = NULL;
     int rc = tt_json_dump(&text, document, 0, &err);
@@ -382,9 +382,8 @@ static int push_outcome(lua_State *L, struct tt_op *op)
     json_decref(details);
     lua_createtable(L, 0, 1);
     lua_createtable(L, 0, 1);
-    struct tt_op **held = lua_newuserdatauv(L, sizeof(struct tt_op *), 0);
-    *held = op;
-    tt_op_retain(op);
+    struct tt_engine **held = lua_newuserdatauv(L, sizeof(struct tt_engine *), 0);
+    *held = tt_engine_retain(tt_engine_of(op));
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, held_gc);
     lua_setfield(L, -2, "__gc");
