@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -818,6 +818,7 @@ static pid_t start_victim(const char *m, int *out)
     assert_int_equal(pipe(fds), 0);
     pid_t pid = fork();
     if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when a check fails before the victim is killed */
         dup2(fds[1], 1);
         close(fds[0]);
         close(fds[1]);
