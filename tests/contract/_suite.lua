@@ -5,6 +5,8 @@ local tutti = require "tutti"
 
 local suite = { kind = os.getenv "TUTTI_TEST_KIND" or "local" }
 suite.env = tutti.env(os.getenv "TUTTI_TEST_ENV" or "local:")
+-- What sudo asks for there.
+suite.password = suite.kind == "ssh" and tutti.secret { env = "TUTTI_TEST_SSH_PASSWORD" } or nil
 
 -- Cases that a kind of environment cannot have, each with its reason. Whatever is not named here
 -- holds everywhere.
