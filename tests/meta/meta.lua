@@ -66,6 +66,12 @@ local function names_of_module()
   return names
 end
 
+local function outcome()
+  local flow = tutti.workflow "outcome"
+  flow.task "a" { run = "true" }
+  return require("tutti.engine").run(flow, { state = t.tmpdir() })
+end
+
 -- One object of every class that has methods.
 local function live_objects()
   local process = here:spawn { "true", stdin = false }
@@ -77,6 +83,7 @@ local function live_objects()
     ["tutti.Process"] = process,
     ["tutti.Workflow"] = tutti.workflow "meta",
     ["tutti.Error"] = err,
+    ["tutti.engine.Outcome"] = outcome(),
     engine = require "tutti.engine",
   }
 end
