@@ -172,7 +172,7 @@ static void check_leaks(struct tt_loop *loop)
 
 int main(int argc, char **argv)
 {
-    struct tt_loop *loop;
+    struct tt_loop *loop = NULL;
     struct tt_error *err = NULL;
     struct arguments arguments = {argc, argv};
     struct timespec now;
@@ -181,6 +181,9 @@ int main(int argc, char **argv)
     if (tt_loop_new(&loop, TT_CLOCK_REAL, seed, &err) < 0 || lt_vm_new(&vm, loop, &err) < 0) {
         char *text = tt_error_text(err);
         fprintf(stderr, "tutti: %s\n", text);
+        free(text);
+        tt_error_free(err);
+        tt_loop_free(loop);
         return 1;
     }
     uv_async_init(tt_loop_uv(loop), &wake, on_wake);
