@@ -26,12 +26,12 @@ figure() { printf '  %-34s %12.3f %s\n' "$1" "$2" "$3"; }
 verdict() { # TEXT VALUE SIGN LIMIT HOLDS
     if [ "$5" = 1 ]; then result=ok; else result=OVER; fi
     printf '  %-34s %12.3f    budget %s %s   %s\n' "$1" "$2" "$3" "$4" "$result"
-    [ $result = ok ] || printf '%s: %s, budget %s %s\n' "$1" "$2" "$3" "$4" >>"$OVER"
+    [ $result = ok ] || printf '%s: %s: %s, budget %s %s\n' "$(basename "$0")" "$1" "$2" "$3" "$4" >>"$OVER"
 }
 at_most() { verdict "$1" "$2" '<=' "$3" "$(calc "$2 <= $3")"; }
 at_least() { verdict "$1" "$2" '>=' "$3" "$(calc "$2 >= $3")"; }
 
 missing() {
     printf '  %-34s not measured: %s\n' "$1" "$2"
-    printf '%s: not measured: %s\n' "$1" "$2" >>"$MISSING"
+    printf '%s: %s: %s\n' "$(basename "$0")" "$1" "$2" >>"$MISSING"
 }
