@@ -24,10 +24,11 @@ function tutti.workflow(name, options) end
 local Workflow = {}
 
 ---Declares a task: `flow.task "build" { run = "make" }`. A function, not a method, so that it can be
----kept: `local task = flow.task`.
+---kept: `local task = flow.task`. `task("build", { … })` is the same.
 ---@param name string unique in the workflow
+---@param spec? tutti.TaskOptions
 ---@return fun(spec: tutti.TaskOptions)
-function Workflow.task(name) end
+function Workflow.task(name, spec) end
 
 ---Declares parameters, given on the command line with `-p name=value`. Commands see them as
 ---environment variables PARAM_name, functions in ctx.params. One that is not given and has no

@@ -73,6 +73,13 @@ t.describe("scheduling", function()
     t.eq(tasks.all.output, nil)
   end)
 
+  t.it("takes a task in one call as well", function()
+    local made, _, dir = flow.new()
+    made.task("a", { run = "pwd", cwd = dir })
+    local _, tasks = flow.run(made, dir)
+    t.eq(tasks.a.output, dir .. "\n")
+  end)
+
   t.it("never has more tasks at once than jobs", function()
     local made, task, dir = flow.new()
     for i = 1, 6 do
