@@ -259,7 +259,8 @@ static int env_with(lua_State *L)
     static const char *const names[] = {LT_ENV_DEFAULT_NAMES, NULL};
     struct lt_options o;
     luaL_checkudata(L, 1, NAME);
-    luaL_checkany(L, 2);
+    if (lua_isnoneornil(L, 2))
+        lt_invalid(L, "env:with: the options are missing");
     lt_options_open(L, &o, 2, "env:with", names, false);
     lt_push_env_with(L, 1, &o);
     return 1;

@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/fault.h"
 #include "lua/args.h"
+#include "lua/gate.h"
 #include "lua/group.h"
 #include "lua/lerror.h"
 #include "lua/lsecret.h"
@@ -47,6 +48,13 @@ static int push_program(lua_State *L, struct tt_op *op)
 {
     int count = lt_call_push(L, op);
     return count < 0 ? lua_error(L) : count;
+}
+
+/* What stands for the running task: only good for comparing. */
+static int task(lua_State *L)
+{
+    lua_pushlightuserdata(L, lt_vm_of(L)->current);
+    return 1;
 }
 
 /* program(f, …): calls f in the program scope, the one that Ctrl-C cancels, and returns what it
@@ -197,6 +205,8 @@ int luaopen_tutti_host(lua_State *L)
         {"map", lt_map},
         {"race", lt_race},
         {"timeout", lt_timeout},
+        {"gate", lt_gate},
+        {"task", task},
         {"program", program},
         {"exit", exit_},
         {"exiting", exiting},

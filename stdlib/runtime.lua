@@ -27,13 +27,9 @@ local function search_path(name, messages)
 end
 
 local function search(name)
-  local loader = find(name)
-  if loader then
-    return loader, ":tutti:"
-  end
   local messages = {}
   for _, searcher in ipairs(package.searchers) do
-    local extra
+    local loader, extra
     if searcher == lua_searcher then
       loader, extra = search_path(name, messages)
     else
@@ -48,12 +44,16 @@ local function search(name)
   error(("module '%s' not found:%s"):format(name, table.concat(messages)), 3)
 end
 
--- Lua's require is C and cannot be awaited through; this one can.
-function require(name) -- luacheck: ignore
+local loading = {} -- by name: the gate that opens when it is loaded, and the task that loads it
+
+local function load_module(name)
+  local host = require "tutti.host"
+  local gate <close> = host.gate()
+  local mine <close> = setmetatable({ gate = gate, task = host.task() }, { -- luacheck: ignore
+    __close = function() loading[name] = nil end,
+  })
+  loading[name] = mine
   local loaded = package.loaded
-  if loaded[name] then
-    return loaded[name]
-  end
   local loader, extra = search(name)
   local value = loader(name, extra)
   if value ~= nil then
@@ -62,6 +62,34 @@ function require(name) -- luacheck: ignore
     loaded[name] = true
   end
   return loaded[name], extra
+end
+
+-- tutti's own are loaded without waiting.
+local function load_own(name, loader)
+  local value = loader(name, ":tutti:")
+  package.loaded[name] = value == nil or value
+  return value, ":tutti:"
+end
+
+-- Lua's require is C and cannot be awaited through; this one can. A module is loaded once, also when
+-- several tasks ask for it while its main chunk waits.
+function require(name) -- luacheck: ignore
+  local value = package.loaded[name]
+  if value then
+    return value
+  end
+  local own = type(name) == "string" and find(name)
+  if own then
+    return load_own(name, own)
+  end
+  local other = loading[name]
+  if not other then
+    return load_module(name)
+  elseif other.task == require("tutti.host").task() then
+    error(("module '%s' is being loaded already: it requires itself"):format(name), 2)
+  end
+  other.gate:wait()
+  return require(name)
 end
 
 os.exit = function(...) -- luacheck: ignore

@@ -279,11 +279,19 @@ function stdio.read(...)
   return current:read(...)
 end
 
+-- Passes on what a function returns; its error as one of who called us.
+local function passed_on(ok, ...)
+  if not ok then
+    error((...), 2)
+  end
+  return ...
+end
+
 function stdio.lines(name, ...)
   if name == nil then
     return current:lines(...)
   end
-  return native.lines(name, ...)
+  return passed_on(pcall(native.lines, name, ...))
 end
 
 function stdio.input(file)
