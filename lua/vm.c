@@ -4,6 +4,7 @@
 #include "core/exec.h"
 #include "core/fault.h"
 #include "lua/lerror.h"
+#include "lua/lmasked.h"
 #include "lua/modules.h"
 #include "lua/state.h"
 #include "lua/stdlib.h"
@@ -218,6 +219,7 @@ static int open_libraries(lua_State *L)
     vm->pcall = global_function(L, "pcall");
     vm->xpcall = global_function(L, "xpcall");
     luaopen_tutti_coroutine(L);
+    lt_open_masked(L);
     luaL_requiref(L, "tutti.error", luaopen_tutti_error, 0);
     preload(L, "cjson", luaopen_cjson);
     preload(L, "cjson.safe", luaopen_cjson_safe);
