@@ -35,7 +35,8 @@ static int add_port(const char *text, json_t *exposed, json_t *bindings, struct 
         json_object_set_new(bindings, key, binding);
         free(key);
     } else {
-        rc = tt_fail(err, TT_INVALID, "the port '%s' is not [[ADDRESS:]HOST:]CONTAINER[/udp]", text);
+        rc =
+            tt_fail(err, TT_INVALID, "the port '%s' is not [[ADDRESS:]HOST:]CONTAINER[/udp]", text);
     }
     free(copy);
     return rc;
@@ -45,8 +46,8 @@ static int check_volume(const char *text, struct tt_error **err)
 {
     const char *colon = strchr(text, ':');
     if (!colon || colon == text || colon[1] != '/' || strncmp(text, "../", 3) == 0 || *text == '.')
-        return tt_fail(err, TT_INVALID,
-                       "the volume '%s' is not NAME:/THERE or /HERE:/THERE[:ro]", text);
+        return tt_fail(err, TT_INVALID, "the volume '%s' is not NAME:/THERE or /HERE:/THERE[:ro]",
+                       text);
     return 0;
 }
 

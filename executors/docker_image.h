@@ -1,8 +1,8 @@
 /* A container of one's own as an environment: `docker-image://NAME`, tutti.docker{ image = … }. It
- * is started when first used and removed when the environment is closed, or, if tutti was killed, by
- * the next tutti on this machine that starts one (its label names its owner). Its main process is
- * the image's own, with stdin held open, so that a shell stays, and ends with tutti where it reads
- * its stdin. */
+ * is started when first used and removed when the environment is closed, or, if tutti was killed,
+ * by the next tutti on this machine that starts one (its label names its owner). Its main process
+ * is the image's own, with stdin held open, so that a shell stays, and ends with tutti where it
+ * reads its stdin. */
 #ifndef TX_DOCKER_IMAGE_H
 #define TX_DOCKER_IMAGE_H
 

@@ -167,8 +167,8 @@ static char *registry_auth(const char *image)
     char *registry = registry_of(image), *header = NULL;
     const json_t *auth = json_object_get(json_object_get(config, "auths"), registry);
     size_t length = 0;
-    char *pair = *tx_json_text(auth, "auth") ? tx_base64_decode(tx_json_text(auth, "auth"), &length)
-                                             : NULL;
+    char *pair =
+        *tx_json_text(auth, "auth") ? tx_base64_decode(tx_json_text(auth, "auth"), &length) : NULL;
     char *colon = pair ? strchr(pair, ':') : NULL;
     if (colon) {
         *colon = 0;
@@ -192,7 +192,8 @@ static char *registry_auth(const char *image)
     return header;
 }
 
-/* A digest or a tag after the last slash; without one "latest", or the daemon would get them all. */
+/* A digest or a tag after the last slash; without one "latest", or the daemon would get them all.
+ */
 static bool has_tag(const char *image)
 {
     const char *slash = strrchr(image, '/');

@@ -61,7 +61,8 @@ bool tx_docker_owner_is_dead(const char *owner)
     if (*end != '/' || pid <= 0)
         return false;
     if (strlen(boot) != length || strncmp(boot, owner, length) != 0)
-        return false; /* another machine's, or of before a restart: a container in that case ended */
+        return false; /* another machine's, or of before a restart: a container in that case ended
+                       */
     started_at(pid, start, sizeof start);
     return strcmp(start, end + 1) != 0;
 }

@@ -1,5 +1,7 @@
 /* The kinds of environments that scripts can name. */
+#include "lua/ldocker.h"
 #include "lua/lenv.h"
+#include "lua/lk8s.h"
 #include "lua/lssh.h"
 
 static void local_from_text(lua_State *L, const char *text)
@@ -13,5 +15,8 @@ static const struct lt_env_scheme local = {"local", local_from_text, NULL};
 const struct lt_env_scheme *const lt_env_schemes[] = {
     &local,
     &lt_ssh_scheme,
+    &lt_docker_scheme,
+    &lt_docker_image_scheme,
+    &lt_k8s_scheme,
     NULL,
 };

@@ -6,7 +6,7 @@
 #include <sys/prctl.h>
 
 #define SUPPORT "\"$TUTTI_TOP/tests/support/dockerd\""
-#define API SUPPORT " api \"$TUTTI_TEST_DOCKER_DIR\" "
+#define API     SUPPORT " api \"$TUTTI_TEST_DOCKER_DIR\" "
 
 static struct tt_env *env_with(const struct tx_docker_image_options *options)
 {
@@ -65,7 +65,8 @@ static void starts_once_and_is_removed(void **state)
 static void all_options(void **state)
 {
     (void)state;
-    host("mkdir -p \"$TUTTI_TEST_DOCKER_DIR\"/volume && echo from-here >\"$TUTTI_TEST_DOCKER_DIR\"/volume/f");
+    host("mkdir -p \"$TUTTI_TEST_DOCKER_DIR\"/volume && echo from-here "
+         ">\"$TUTTI_TEST_DOCKER_DIR\"/volume/f");
     json_t *vars = json_pack("[s]", "A=a b $c");
     json_t *volumes = json_array();
     char *bind = tt_format("%s/volume:/there:ro", getenv("TUTTI_TEST_DOCKER_DIR"));
@@ -87,7 +88,8 @@ static void all_options(void **state)
                                               .memory = 64 << 20,
                                               .cpus = 0.5};
     struct tt_env *env = env_with(&options);
-    struct tt_result *r = run_shell(env, "pwd; id -un; cat f; echo \"$A\"; ps | grep -c '[s]leep 100000'");
+    struct tt_result *r =
+        run_shell(env, "pwd; id -un; cat f; echo \"$A\"; ps | grep -c '[s]leep 100000'");
     assert_result(r, TT_OK);
     assert_string_equal(r->out.data, "/there\nuser\nfrom-here\na b $c\n1\n");
     tt_result_release(r);
