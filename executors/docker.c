@@ -2,7 +2,9 @@
 
 #include "core/alloc.h"
 #include "core/files.h"
+#include "executors/docker_events.h"
 #include "executors/docker_exec.h"
+#include "executors/shell_agent.h"
 #include "executors/shell_files.h"
 
 #include <stdlib.h>
@@ -27,6 +29,13 @@ static struct tt_op *start(struct tt_env *env, struct tt_scope *scope,
     return tx_docker_exec(env, scope, &place, command);
 }
 
+static struct tt_op *close_env(struct tt_env *env, struct tt_scope *scope)
+{
+    tx_agent_end(env);
+    tx_docker_events_rest(of(env)->docker);
+    return tt_op_finished_new(scope, NULL);
+}
+
 static void docker_env_free(struct tt_env *env)
 {
     struct docker_env *docker = of(env);
@@ -41,7 +50,7 @@ static const struct tt_env_class class_ = {
     .attach = tt_env_no_attach,
     .files = &tx_shell_files,
     .resolve = tt_env_resolve_self,
-    .close = tx_shell_files_close,
+    .close = close_env,
     .free = docker_env_free,
 };
 

@@ -185,6 +185,15 @@ void tx_docker_events_leave(struct tx_docker *docker, struct tx_docker_watch *wa
                        tt_deadline_after(tt_loop_now(events->loop), idle_ms), on_idle);
 }
 
+void tx_docker_events_rest(struct tx_docker *docker)
+{
+    struct tx_docker_events *events = *tx_docker_events_place(docker);
+    if (events && !events->watches) {
+        tt_timer_stop(events->loop, &events->idle);
+        hang_up(events);
+    }
+}
+
 void tx_docker_events_free(struct tx_docker_events *events)
 {
     if (!events)

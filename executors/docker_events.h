@@ -25,6 +25,8 @@ struct tx_docker_watch {
  * no subscription yet: an event of before may then be heard twice by others. */
 void tx_docker_events_join(struct tx_docker *docker, struct tx_docker_watch *watch, int64_t since);
 void tx_docker_events_leave(struct tx_docker *docker, struct tx_docker_watch *watch);
+/* Ends the subscription now if nobody watches. */
+void tx_docker_events_rest(struct tx_docker *docker);
 /* The seconds of a reply's Date header; 0 when it cannot be read. */
 int64_t tx_docker_date(const char *date);
 

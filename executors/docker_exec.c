@@ -333,7 +333,7 @@ static struct tt_op *exec_signal(struct tt_process *p, struct tt_scope *scope, i
 {
     struct tx_exec *exec = exec_of(p);
     if (number == SIGKILL || number == SIGTERM)
-        exec->we_kill = true;
+        exec->we_kill = exec->held.hurry = true;
     return tx_exec_kill(exec, scope, number);
 }
 
@@ -376,6 +376,7 @@ struct tx_exec *tx_exec_new(struct tt_env *env, struct tx_docker *docker, const 
     exec->docker = docker;
     tx_docker_retain(docker);
     exec->own = tt_scope_new(exec->loop, NULL);
+    exec->held.loop = exec->loop;
     exec->container = tt_strdup(container);
     exec->id = tt_strdup(id);
     exec->pty = command->pty;

@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/fault.h"
 #include "core/files.h"
+#include "executors/docker_events.h"
 #include "executors/docker_exec.h"
 #include "executors/docker_once.h"
 #include "executors/docker_pull.h"
@@ -379,6 +380,7 @@ static void closing_free(struct tt_op *op)
 
 static void on_removed(struct tt_op *op, struct tt_op *removed)
 {
+    tx_docker_events_rest(of(((struct closing *)(void *)op)->env)->docker);
     bool gone = removed->error &&
                 (tx_api_status(removed) == 404 || tx_api_status(removed) == 409); /* or going */
     tt_op_finish(op, gone ? NULL : tt_error_copy(removed->error));
@@ -389,6 +391,7 @@ static void close_now(struct closing *closing)
     struct image_env *image = of(closing->env);
     tx_stream_free(image->stdin_held);
     image->stdin_held = NULL;
+    tx_docker_events_rest(image->docker);
     if (!image->container || image->keep) {
         tt_op_finish(&closing->op, NULL);
         return;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { max_held = 256 << 10 };
+enum { max_held = 256 << 10, stuck_ms = 200, trickle = 64 << 10, most = 32 << 20 };
 
 struct tx_held_read {
     struct tt_bytes_op bytes;
@@ -71,9 +71,32 @@ void tx_held_open(struct tx_held *held)
     serve(held, TT_STDERR);
 }
 
-bool tx_held_room(const struct tx_held *held)
+static bool is_full(const struct tx_held *held)
 {
-    return held->bytes[0].length < max_held && held->bytes[1].length < max_held;
+    size_t room = max_held + held->more;
+    return held->bytes[0].length >= room || held->bytes[1].length >= room;
+}
+
+static void on_stuck(struct tt_timer *timer)
+{
+    struct tx_held *held =
+        (struct tx_held *)(void *)((char *)timer - offsetof(struct tx_held, stuck));
+    if (held->more < most)
+        held->more += held->hurry ? 1 << 20 : trickle;
+    held->wanted(held);
+}
+
+bool tx_held_room(struct tx_held *held)
+{
+    if (held->bytes[0].length < max_held && held->bytes[1].length < max_held)
+        held->more = 0;
+    bool full = is_full(held);
+    if (!full)
+        tt_timer_stop(held->loop, &held->stuck);
+    else if (!held->stuck.slot && held->more < most)
+        tt_timer_start(held->loop, &held->stuck,
+                       tt_deadline_after(tt_loop_now(held->loop), stuck_ms), on_stuck);
+    return !full;
 }
 
 static void read_cancel(struct tt_op *op, const struct tt_error *why)
@@ -102,6 +125,7 @@ struct tt_op *tx_held_read(struct tx_held *held, struct tt_scope *scope, enum tt
 
 void tx_held_clear(struct tx_held *held)
 {
+    tt_timer_stop(held->loop, &held->stuck);
     tt_buf_free(&held->bytes[0]);
     tt_buf_free(&held->bytes[1]);
     tt_error_free(held->error);

@@ -437,7 +437,7 @@ static struct tt_op *kill_group(struct tx_pod_process *process, struct tt_scope 
 static struct tt_op *process_signal(struct tt_process *p, struct tt_scope *scope, int number)
 {
     if (number == SIGKILL || number == SIGTERM)
-        of(p)->we_kill = true;
+        of(p)->we_kill = of(p)->held.hurry = true;
     return kill_group(of(p), scope, number, false);
 }
 
@@ -491,6 +491,7 @@ int tx_pod_process_new(struct tx_pod_process **out, struct tt_env *env, const st
     process->name = tt_strdup(pod->name);
     process->container = pod->container ? tt_strdup(pod->container) : NULL;
     process->own = tt_scope_new(process->loop, NULL);
+    process->held.loop = process->loop;
     process->command = *command;
     *command = (struct tt_command){0};
     process->stream = stream;

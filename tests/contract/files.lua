@@ -94,7 +94,7 @@ t.describe("files", function()
     suite.env:download(there, back)
     local function list(path)
       return tutti.here:run { sh = [[find . | sort | while IFS= read -r f; do
-        stat -c '%n %F %a %N' "$f"; [ -f "$f" ] && [ ! -L "$f" ] && cksum < "$f"; done; true]], cwd = path }.stdout
+        stat -c '%n %F %a %N' "$f"; [ -f "$f" ] && [ ! -L "$f" ] && md5sum < "$f"; done; true]], cwd = path }.stdout
     end
     t.eq(list(back), list(here))
   end, { timeout = 120 })
@@ -115,10 +115,10 @@ t.describe("secrets", function()
   end
   it("reach a command by environment and by stdin", function(env)
     local s = secret "hunter2-$(id)'\""
-    t.eq(env:run { sh = "printf %s \"$TOKEN\" | cksum", env = { TOKEN = s } }.stdout,
-      env:run { sh = "cksum", stdin = "hunter2-$(id)'\"" }.stdout)
-    t.eq(env:run { "cksum", stdin = s }.stdout,
-      env:run { sh = "cksum", stdin = "hunter2-$(id)'\"" }.stdout)
+    t.eq(env:run { sh = "printf %s \"$TOKEN\" | md5sum", env = { TOKEN = s } }.stdout,
+      env:run { sh = "md5sum", stdin = "hunter2-$(id)'\"" }.stdout)
+    t.eq(env:run { "md5sum", stdin = s }.stdout,
+      env:run { sh = "md5sum", stdin = "hunter2-$(id)'\"" }.stdout)
   end)
   it("are in no process's arguments", function(env)
     local s = secret "needle-in-a-haystack"
