@@ -11,6 +11,9 @@ suite.password = suite.kind == "ssh" and tutti.secret { env = "TUTTI_TEST_SSH_PA
 -- Cases that a kind of environment cannot have, each with its reason. Whatever is not named here
 -- holds everywhere.
 suite.exceptions = {
+  k8s = {
+    ["runs the whole command as that user"] = "a pod's user is part of the pod; an exec cannot change it",
+  },
 }
 
 -- As t.it, with the case's exception looked up.
