@@ -1,5 +1,6 @@
 -- Cancelling: what a cancelled task sees, and what its cleanup may do.
--- Functions take "..." because it moves their frames on the stack: luacheck: ignore 212 512
+-- Functions take "..." because it moves their frames on the stack.
+-- luacheck: ignore 212 512
 local t = require "spec"
 local tutti = require "tutti"
 
