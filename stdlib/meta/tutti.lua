@@ -357,3 +357,45 @@ function tutti.secret(source) end
 ---@param host string|tutti.SshOptions "user@host:port", or a name that ~/.ssh/config knows
 ---@return tutti.Environment
 function tutti.ssh(host) end
+
+-- ---- containers and pods ----
+
+---A running container by its name (`container`), or one that is started from an image when first used
+---and removed with the program (`image` and what is below it).
+---@class tutti.DockerOptions: tutti.CommandDefaults
+---@field container? string
+---@field image? string
+---@field name? string
+---@field volumes? string|string[]
+---@field network? string
+---@field ports? string|string[]
+---@field workdir? string
+---@field entrypoint? string|string[]
+---@field platform? string
+---@field memory? integer|string
+---@field cpus? number
+---@field labels? table<string, string>
+---@field pull? "missing"|"always"|"never"
+---@field keep? boolean
+---@field host? string the daemon; DOCKER_HOST and the context unless given
+---@field context? string
+---@field cert_path? string
+---@field limit? integer commands at once
+
+---@param container string|tutti.DockerOptions a running container's name, or a table
+---@return tutti.Environment
+function tutti.docker(container) end
+
+---@class tutti.K8sOptions: tutti.CommandDefaults
+---@field context? string of the kubeconfig; its current one unless given
+---@field kubeconfig? string
+---@field namespace? string the context's own unless given
+---@field pod? string
+---@field deployment? string one of its ready pods, the oldest
+---@field selector? string|table<string, string> one ready pod with these labels, the oldest
+---@field container? string
+---@field limit? integer commands at once
+
+---@param pod string|tutti.K8sOptions "namespace/pod/container", or a table
+---@return tutti.Environment
+function tutti.k8s(pod) end

@@ -83,6 +83,8 @@ local function live_objects()
     ["tutti.Process"] = process,
     ["tutti.Workflow"] = tutti.workflow "meta",
     ["tutti.Error"] = err,
+    ["tutti.Task"] = tutti.spawn(function() end),
+    ["tutti.Json"] = tutti.json,
     ["tutti.engine.Outcome"] = outcome(),
     engine = require "tutti.engine",
   }
