@@ -4,6 +4,7 @@
 #include "core/alloc.h"
 #include "lua/lcommand.h"
 #include "lua/lerror.h"
+#include "lua/limit.h"
 #include "lua/lsecret.h"
 #include "lua/task.h"
 
@@ -30,7 +31,7 @@ static void raise_operation(lua_State *L, struct tt_op *op, struct tt_result *se
 
 static int push_tried(lua_State *L, struct tt_op *op)
 {
-    struct tt_result *result = tt_result_of(op);
+    struct tt_result *result = lt_limited_result(op);
     if (op->error)
         raise_operation(L, op, result);
     lt_push_result(L, result);
@@ -59,7 +60,8 @@ static int capture(lua_State *L, const char *what, lt_push *push)
     if (run->with.max_output >= 0)
         options.max_output = run->with.max_output;
     struct tt_scope *scope = lt_env_begin(L);
-    return lt_await_any(L, tt_capture(env, scope, &run->with.command, &options), push);
+    return lt_await_any(
+        L, lt_limited_capture(lt_vm_of(L), env, scope, &run->with.command, &options), push);
 }
 
 int lt_env_run(lua_State *L)
@@ -346,7 +348,7 @@ static struct process *push_process(lua_State *L)
 static int push_spawned(lua_State *L, struct tt_op *op)
 {
     struct process *p = check_process(L, 3);
-    p->proc = tt_proc_of(op);
+    p->proc = lt_limited_proc(op);
     lua_pushvalue(L, 3);
     return 1;
 }
@@ -360,5 +362,6 @@ int lt_env_spawn(lua_State *L)
     push_process(L);
     struct tt_proc_options options = lt_proc_options(run);
     struct tt_scope *scope = lt_env_begin(L);
-    return lt_await(L, tt_proc_start(env, scope, &run->with.command, &options), push_spawned);
+    return lt_await(L, lt_limited_start(lt_vm_of(L), env, scope, &run->with.command, &options),
+                    push_spawned);
 }

@@ -9,6 +9,8 @@
 #include <signal.h>
 
 struct lt_task;
+struct lt_limit;
+struct lt_limit;
 
 /* The coroutines that are running now, innermost first. Lives on the C stack of whoever resumed;
  * a signal handler may walk it at any moment, so it is filled before it is linked. */
@@ -32,7 +34,8 @@ struct lt_vm {
     int exit_code;
     const char *forbidden;
     char *script_dir;
-    struct tt_env *here;         /* made on first use */
+    struct tt_env *here; /* made on first use */
+    struct lt_limit *limits;
     lua_CFunction pcall, xpcall; /* the originals, to recognise their frames */
     uint64_t stopped_at;         /* ms, when code was first stopped by force in this resume; or 0 */
 };

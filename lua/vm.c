@@ -4,6 +4,7 @@
 #include "core/exec.h"
 #include "core/fault.h"
 #include "lua/lerror.h"
+#include "lua/limit.h"
 #include "lua/lmasked.h"
 #include "lua/modules.h"
 #include "lua/state.h"
@@ -264,6 +265,7 @@ void lt_vm_free(struct lt_vm *vm)
         tt_env_release(vm->here);
     tt_scope_release(vm->program);
     tt_scope_release(vm->base);
+    lt_limits_free(vm);
     free(vm->script_dir);
     free(vm);
 }

@@ -329,7 +329,16 @@ function tutti.secret(source) end
 
 -- ---- SSH ----
 
----@class tutti.SshOptions
+---What commands there start from.
+---@class tutti.SshDefaults
+---@field cwd? string
+---@field env? table<string, string|number|tutti.Secret>
+---@field timeout? tutti.Duration
+---@field grace? tutti.Duration
+---@field max_output? integer|string
+---@field pty? boolean
+
+---@class tutti.SshOptions: tutti.SshDefaults
 ---@field host string
 ---@field port? integer
 ---@field user? string who to log in as
@@ -347,12 +356,6 @@ function tutti.secret(source) end
 ---@field idle? tutti.Duration
 ---@field lifetime? tutti.Duration
 ---@field limit? integer commands at once on the host
----@field cwd? string
----@field env? table<string, string|number|tutti.Secret>
----@field timeout? tutti.Duration
----@field grace? tutti.Duration
----@field max_output? integer|string
----@field pty? boolean
 
 ---@param host string|tutti.SshOptions "user@host:port", or a name that ~/.ssh/config knows
 ---@return tutti.Environment
