@@ -318,7 +318,7 @@ int tx_docker_check_container(const char *name, struct tt_error **err)
 
 int tx_docker_check_image(const char *name, struct tt_error **err)
 {
-    return only(name, "_.-/:@") && strlen(name) < 512 && !strstr(name, "..") && !strstr(name, "//")
-               ? 0
-               : tt_fail(err, TT_INVALID, "'%s' cannot be the name of an image", name);
+    bool good = only(name, "_.-/:@") && strlen(name) < 512 && !strstr(name, "..") &&
+                !strstr(name, "//") && !strchr("/:@", name[strlen(name) - 1]);
+    return good ? 0 : tt_fail(err, TT_INVALID, "'%s' cannot be the name of an image", name);
 }

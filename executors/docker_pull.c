@@ -101,9 +101,11 @@ static void on_bytes(struct tt_op *op, struct tt_op *read)
             read_lines(lines, &err);
     }
     bool end = !err && !bytes->length;
-    if (end && status >= 300)
+    if (end && status >= 300) {
         err = tx_api_refusal(status, lines->text.data, lines->text.length);
-    else if (end && lines->text.length)
+        err->kind = err->kind == TT_IO ? kind_of(err->message) : err->kind;
+    }
+    if (end && !err && lines->text.length)
         read_line(lines, lines->text.data, lines->text.length, &err);
     if (err || end)
         tt_op_finish(op, err);

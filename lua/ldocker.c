@@ -227,8 +227,10 @@ static void docker_from_options(lua_State *L, int index)
         "entrypoint", "platform", "memory",     "cpus",    "labels",    "pull",  "keep", "cwd",
         "timeout",    "grace",    "max_output", "pty",     WHERE_NAMES, NULL};
     struct lt_options o;
-    bool is_image = lua_getfield(L, index, "image") != LUA_TNIL;
-    lua_pop(L, 1);
+    int top = lua_gettop(L);
+    bool is_image = lua_getfield(L, index, "image") != LUA_TNIL ||
+                    lua_getfield(L, index, "container") == LUA_TNIL;
+    lua_settop(L, top);
     lt_options_open(L, &o, index, "tutti.docker", is_image ? for_image : for_container, false);
     const char *name = lt_option_string(&o, is_image ? "image" : "container", NULL);
     if (!name)
