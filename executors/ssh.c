@@ -111,8 +111,7 @@ static struct tt_op *ssh_start(struct tt_env *env, struct tt_scope *scope,
 
 static struct tt_op *ssh_close(struct tt_env *env, struct tt_scope *scope)
 {
-    tx_host_close_idle(tx_ssh_host(env));
-    return tt_op_finished_new(scope, NULL);
+    return tx_host_close_idle(tx_ssh_host(env), scope);
 }
 
 static void ssh_free(struct tt_env *env)

@@ -68,7 +68,8 @@ struct tx_host {
     struct tx_texts keys, known_hosts;
     struct tx_ssh_settings settings;
     enum { UNKNOWN, RESOLVING, RESOLVED } resolved;
-    struct tt_scope *scope; /* of resolving */
+    struct tt_scope *scope;    /* of resolving */
+    struct tt_scope *programs; /* proxy commands live in it */
     struct tt_op *resolve;
     struct tx_host *jump; /* held */
     unsigned depth;       /* of jumps that led here */
@@ -469,7 +470,7 @@ static struct tt_op *dial(void *arg, struct tt_scope *scope)
         if (tx_proxy_expand(&line, host->settings.proxy_command, &host->settings,
                             host->options.host, &err) < 0)
             return tt_op_finished_new(scope, err);
-        struct tt_op *op = tx_wire_program(scope, host->options.here, line);
+        struct tt_op *op = tx_wire_program(scope, host->options.here, line, host->programs);
         free(line);
         return op;
     }
@@ -794,6 +795,7 @@ static struct tx_host *host_get(struct tt_loop *loop, const struct tx_ssh_option
     host->depth = depth;
     host->job.run = on_job;
     host->scope = tt_scope_new(loop, NULL);
+    host->programs = tt_scope_new(loop, NULL);
     own_options(host, options);
     host->next = hosts;
     hosts = host;
@@ -874,6 +876,7 @@ void tx_host_release(struct tx_host *host)
     *at = host->next;
     tx_host_release(host->jump);
     tt_scope_release(host->scope);
+    tt_scope_release(host->programs);
     tx_ssh_settings_clear(&host->settings);
     if (host->key.data)
         explicit_bzero(host->key.data, host->key.length);
@@ -912,11 +915,46 @@ void tx_host_set_sftp(struct tx_host *host, struct tx_sftp *sftp)
     host->sftp = sftp;
 }
 
-void tx_host_close_idle(struct tx_host *host)
+struct closing {
+    struct tt_op op;
+    struct tx_host *host; /* held */
+};
+
+static void on_programs_ended(void *arg)
 {
+    struct closing *closing = arg;
+    tt_op_finish(&closing->op, NULL);
+}
+
+static void closing_cancel(struct tt_op *op, const struct tt_error *why)
+{
+    tt_scope_on_idle(((struct closing *)(void *)op)->host->programs, NULL, NULL);
+    tt_op_finish(op, tt_error_copy(why));
+}
+
+static void closing_free(struct tt_op *op)
+{
+    tx_host_release(((struct closing *)(void *)op)->host);
+    free(op);
+}
+
+struct tt_op *tx_host_close_idle(struct tx_host *host, struct tt_scope *scope)
+{
+    static const struct tt_op_class class_ = {"closing connections", closing_cancel, closing_free};
+    struct closing *closing = tt_zalloc(sizeof *closing);
+    closing->host = host;
+    tx_host_retain(host);
+    tt_op_init(&closing->op, &class_, scope);
+    if (tt_op_finished(&closing->op))
+        return &closing->op;
     for (struct tx_link *link = host->links, *next; link; link = next) {
         next = link->next;
         if (!link->users)
             leave_pool(link);
     }
+    if (host->links || host->connecting)
+        tt_op_finish(&closing->op, NULL); /* what is in use goes on */
+    else
+        tt_scope_on_idle(host->programs, on_programs_ended, closing);
+    return &closing->op;
 }

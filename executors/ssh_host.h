@@ -28,8 +28,8 @@ struct tt_loop *tx_host_loop(const struct tx_host *host);
 struct tx_sftp;
 struct tx_sftp *tx_host_sftp(const struct tx_host *host);
 void tx_host_set_sftp(struct tx_host *host, struct tx_sftp *sftp);
-/* Ends connections that nobody uses. */
-void tx_host_close_idle(struct tx_host *host);
+/* Ends connections that nobody uses; finishes when what they were made of has ended, too. */
+struct tt_op *tx_host_close_idle(struct tx_host *host, struct tt_scope *scope);
 
 /* Goes through that host; before the first channel is asked for. */
 void tx_host_set_jump(struct tx_host *host, struct tx_host *jump);

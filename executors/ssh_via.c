@@ -233,7 +233,6 @@ static const struct tx_wire_class program_class = {program_read, program_write, 
 struct program_op {
     struct tx_wire_op base;
     struct tt_op *start;
-    struct tt_scope *proc_scope;
 };
 
 static void program_op_cancel(struct tt_op *op, const struct tt_error *why)
@@ -243,13 +242,6 @@ static void program_op_cancel(struct tt_op *op, const struct tt_error *why)
     tt_op_cancel(p->start, why);
     tt_op_release(p->start);
     tt_op_finish(op, tt_error_copy(why));
-}
-
-static void program_op_free(struct tt_op *op)
-{
-    struct program_op *p = (struct program_op *)(void *)op;
-    tt_scope_release(p->proc_scope);
-    tx_wire_op_free(op);
 }
 
 static void on_program(struct tt_op *op, void *arg)
@@ -270,10 +262,11 @@ static void on_program(struct tt_op *op, void *arg)
     tt_op_finish(&o->base.op, err);
 }
 
-struct tt_op *tx_wire_program(struct tt_scope *scope, struct tt_env *here, const char *line)
+struct tt_op *tx_wire_program(struct tt_scope *scope, struct tt_env *here, const char *line,
+                              struct tt_scope *life)
 {
     static const struct tt_op_class class_ = {"starting a proxy command", program_op_cancel,
-                                              program_op_free};
+                                              tx_wire_op_free};
     struct program_op *o = tt_zalloc(sizeof *o);
     tt_op_init(&o->base.op, &class_, scope);
     if (tt_op_finished(&o->base.op))
@@ -282,9 +275,7 @@ struct tt_op *tx_wire_program(struct tt_scope *scope, struct tt_env *here, const
     char *shell = tt_format("exec 2>/dev/null; %s", line);
     struct tt_command command = {.shell = shell, .stdin_open = true};
     struct tt_proc_options options = {.timeout = TT_NEVER, .grace = 1000};
-    /* the command outlives the scope in which it was asked for */
-    o->proc_scope = tt_scope_new(o->base.op.loop, NULL);
-    o->start = tt_proc_start(here, o->proc_scope, &command, &options);
+    o->start = tt_proc_start(here, life, &command, &options);
     tt_op_await(o->start, on_program, o);
     free(shell);
     return &o->base.op;
