@@ -8,15 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lines: `+ 0 GROUP`, `- 0 GROUP`, and `k SIGNAL GROUP`, which is answered with the kill's code.
- * Forms of kill that dash, bash and busybox share. */
-static const char script[] = "g=;trap '' HUP INT QUIT TERM PIPE;"
-                             "while read -r o s i;do case $o in "
-                             "+)g=\"$g $i\";;"
-                             "-)n=;for j in $g;do [ \"$j\" = \"$i\" ]||n=\"$n $j\";done;g=$n;;"
-                             "k)kill -\"$s\" -\"$i\" 2>/dev/null;echo $?;;"
-                             "esac;done;"
-                             "for i in $g;do kill -9 -\"$i\" 2>/dev/null;done";
+/* Lines: `+ 0 GROUP`, `- 0 GROUP`; `k SIGNAL GROUP`, answered with the kill's code; `l 0 GROUP`,
+ * answered with 0 when a living process of the group is left (a zombie is none). Forms of kill that
+ * dash, bash and busybox share. */
+static const char script[] =
+    "g=;trap '' HUP INT QUIT TERM PIPE;"
+    "while read -r o s i;do case $o in "
+    "+)g=\"$g $i\";;"
+    "-)n=;for j in $g;do [ \"$j\" = \"$i\" ]||n=\"$n $j\";done;g=$n;;"
+    "k)kill -\"$s\" -\"$i\" 2>/dev/null;echo $?;;"
+    "l)r=1;if kill -0 -\"$i\" 2>/dev/null;then [ -r /proc/$$/stat ]||r=0;"
+    "for f in /proc/[0-9]*/stat;do read -r l 2>/dev/null <$f||continue;set -- ${l##*) };"
+    "case $1$3 in [!ZX]$i)r=0;;esac;done;fi;echo $r;;"
+    "esac;done;"
+    "for i in $g;do kill -9 -\"$i\" 2>/dev/null;done";
 
 struct order {
     struct tt_op op;
@@ -207,6 +212,6 @@ struct tt_op *tx_guard_signal(struct tx_guard *guard, struct tt_scope *scope, in
     while (*at)
         at = &(*at)->next;
     *at = order;
-    say(guard, 'k', signal, group);
+    say(guard, signal ? 'k' : 'l', signal, group);
     return &order->op;
 }

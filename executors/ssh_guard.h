@@ -20,8 +20,8 @@ bool tx_guard_works(const struct tx_guard *guard);
 
 void tx_guard_add(struct tx_guard *guard, int64_t group);
 void tx_guard_remove(struct tx_guard *guard, int64_t group);
-/* Delivers a signal (0: only looks); not_found when the group is empty; unsupported when the
- * guardian does not work; lost when the connection ends first. */
+/* Delivers a signal (0: only looks); not_found when no living process of the group is left;
+ * unsupported when the guardian does not work; lost when the connection ends first. */
 struct tt_op *tx_guard_signal(struct tx_guard *guard, struct tt_scope *scope, int64_t group,
                               int signal);
 

@@ -15,6 +15,9 @@ enum {
     default_lifetime_ms = 3600000,
     idle_refusals = 40,    /* of a connection that nobody else uses … */
     refusal_pause_ms = 25, /* … with this between them */
+    refusal_early_ms = 250,
+    early_refusals = 3,
+    early_pause_ms = 10,
     max_jumps = 8,
 };
 
@@ -23,11 +26,11 @@ struct tx_link {
     struct tx_link *next;
     struct tx_session *session; /* held */
     struct tx_waiter waiter;
-    unsigned refs;     /* the pool's, and the leases' */
-    unsigned channels; /* leased, the attached ones included */
-    unsigned users;    /* leased, without the attached ones */
-    unsigned room;     /* how many it holds; 0: not known */
-    int64_t born;
+    unsigned refs;       /* the pool's, and the leases' */
+    unsigned channels;   /* leased, the attached ones included */
+    unsigned users;      /* leased, without the attached ones */
+    unsigned room;       /* how many it holds; 0: not known */
+    int64_t born, freed; /* freed: when a channel was last closed */
     struct tt_timer idle;
     struct tx_attached *attached;
 };
@@ -48,7 +51,7 @@ struct request {
     struct tx_channel *channel;
     struct tx_lease *lease;
     struct tt_timer pause;
-    int refusals, breaks;
+    int refusals, breaks, early;
 };
 
 struct connecting {
@@ -236,6 +239,7 @@ void tx_lease_end(struct tx_lease *lease)
     if (!lease)
         return;
     struct owned_lease *owned = (struct owned_lease *)(void *)lease;
+    lease->link->freed = tt_loop_now(tx_link_loop(lease->link));
     tx_channel_free(lease->channel);
     give_place(lease->link, owned->attached);
     free(owned);
@@ -352,7 +356,18 @@ static void refused(struct request *r)
     struct tx_host *host = r->host;
     char *said = tt_strdup(tx_channel_refusal(r->channel));
     unsigned others = link->channels - 1;
+    /* sshd counts a channel a little longer than it is open: the same server may have room now */
+    bool early = !r->target && tt_loop_now(host->loop) - link->freed < refusal_early_ms &&
+                 r->early++ < early_refusals;
     drop_attempt(r);
+    if (early) {
+        if (r->early > 1)
+            tt_timer_start(host->loop, &r->pause, tt_loop_now(host->loop) + early_pause_ms,
+                           on_pause_over);
+        free(said);
+        settle(host);
+        return;
+    }
     if (others && !r->target) {
         link->room = others;
         host->room = host->room && host->room < others ? host->room : others;
@@ -477,20 +492,11 @@ static struct tt_op *dial(void *arg, struct tt_scope *scope)
     return tx_wire_connect(scope, host->settings.host, host->settings.port);
 }
 
-static struct tt_scope *connect_scope(struct tx_host *host)
-{
-    struct tt_scope *scope = tt_scope_new(host->loop, NULL);
-    tt_scope_deadline(scope,
-                      tt_deadline_after(tt_loop_now(host->loop), host->settings.connect_timeout),
-                      "connecting");
-    return scope;
-}
-
 static void connect_one(struct tx_host *host)
 {
     struct connecting *c = tt_zalloc(sizeof *c);
     c->host = host;
-    c->scope = connect_scope(host);
+    c->scope = tt_scope_new(host->loop, NULL);
     c->next = host->connecting;
     host->connecting = c;
     c->login = tx_login(c->scope, &host->settings, dial, host);
@@ -663,7 +669,7 @@ static void on_first(struct tt_op *op, void *arg)
         own_finish(o, tt_error_copy(op->error));
         return;
     }
-    o->scope = connect_scope(o->host);
+    o->scope = tt_scope_new(op->loop, NULL);
     o->login = tx_login(o->scope, &o->host->settings, dial, o->host);
     tt_op_await(o->login, on_own_login, o);
 }
@@ -951,6 +957,12 @@ struct tt_op *tx_host_close_idle(struct tx_host *host, struct tt_scope *scope)
         next = link->next;
         if (!link->users)
             leave_pool(link);
+    }
+    if (!host->requests) {
+        struct tt_error *why = tt_error_new(TT_CANCELLED, "the connection is not wanted any more");
+        while (host->connecting)
+            drop_connecting(host->connecting, why);
+        tt_error_free(why);
     }
     if (host->links || host->connecting)
         tt_op_finish(&closing->op, NULL); /* what is in use goes on */

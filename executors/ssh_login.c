@@ -10,7 +10,12 @@
 
 enum { first_pause_ms = 40, max_pause_ms = 1000 };
 
-enum state { KNOWING, DIALLING, PAUSING, SHAKING, REMEMBERING, AUTHENTICATING };
+/* Connecting is work for both processors, not only waiting: a thousand connections at once would
+ * all be slow, and drop out of the servers' queues. So many are made at a time; one that takes
+ * longer than a turn is waiting for a slow host and does not count any more. */
+enum { turns = 40, turn_ms = 1000 };
+
+enum state { KNOWING, QUEUED, DIALLING, PAUSING, SHAKING, REMEMBERING, AUTHENTICATING };
 
 struct login {
     struct tt_op op;
@@ -21,10 +26,15 @@ struct login {
     struct tt_op *known_op, *sub; /* sub: of the current state */
     struct tx_session *session;
     struct tx_waiter waiter;
-    struct tt_timer pause;
+    struct tt_timer pause, turn;
+    bool has_turn;
+    struct login *next_queued;
     struct tt_error *last; /* of the attempt before */
     int attempts;
 };
+
+static struct login *queue;
+static unsigned in_turn;
 
 static struct login *login_of(void *member, size_t offset)
 {
@@ -51,8 +61,41 @@ static void drop_session(struct login *l)
     l->session = NULL;
 }
 
+static void start_dialling(struct login *l);
+
+/* Whoever is next in the queue; all of one loop, which is the only one of the process. */
+static void pass_turn(struct login *l)
+{
+    if (!l->has_turn)
+        return;
+    l->has_turn = false;
+    tt_timer_stop(l->op.loop, &l->turn);
+    in_turn--;
+    if (!queue)
+        return;
+    struct login *next = queue;
+    queue = next->next_queued;
+    start_dialling(next);
+}
+
+static void on_turn_over(struct tt_timer *timer)
+{
+    pass_turn(login_of(timer, offsetof(struct login, turn)));
+}
+
+static void leave_queue(struct login *l)
+{
+    struct login **at = &queue;
+    while (*at && *at != l)
+        at = &(*at)->next_queued;
+    if (*at)
+        *at = l->next_queued;
+}
+
 static void finish(struct login *l, struct tt_error *err)
 {
+    if (l->state == QUEUED)
+        leave_queue(l);
     tt_timer_stop(l->op.loop, &l->pause);
     drop_op(&l->sub, err);
     drop_op(&l->known_op, err);
@@ -60,6 +103,7 @@ static void finish(struct login *l, struct tt_error *err)
         drop_session(l);
     else
         tx_session_unwait(l->session, &l->waiter);
+    pass_turn(l);
     tt_op_finish(&l->op, err);
 }
 
@@ -88,11 +132,23 @@ static void login_free(struct tt_op *op)
     free(l);
 }
 
-static void start_dialling(struct login *l);
+static void queue_up(struct login *l)
+{
+    if (in_turn < turns) {
+        start_dialling(l);
+        return;
+    }
+    struct login **at = &queue;
+    while (*at)
+        at = &(*at)->next_queued;
+    l->next_queued = NULL;
+    l->state = QUEUED;
+    *at = l;
+}
 
 static void on_pause_over(struct tt_timer *timer)
 {
-    start_dialling(login_of(timer, offsetof(struct login, pause)));
+    queue_up(login_of(timer, offsetof(struct login, pause)));
 }
 
 /* Waits longer each time, by a random share, so that many do not come back together. */
@@ -106,6 +162,7 @@ static void pause_and_retry(struct login *l, struct tt_error *why)
         pause = (int64_t)first_pause_ms << l->attempts;
     pause = pause / 2 + (int64_t)(tt_loop_random(l->op.loop) % (uint64_t)(pause / 2 + 1));
     l->state = PAUSING;
+    pass_turn(l);
     tt_timer_start(l->op.loop, &l->pause, tt_loop_now(l->op.loop) + pause, on_pause_over);
 }
 
@@ -163,9 +220,11 @@ static void shake(struct login *l)
         return;
     const struct tt_error *why = tx_session_why(l->session);
     struct tt_error *err = why ? tt_error_copy(why) : NULL;
-    if (!tx_ssh2.session_banner_get(raw)) {
-        tt_fail(&err, TT_CONNECT, "%s ended the connection before it said who it is",
-                l->settings->host);
+    /* a full server may say a line before it hangs up, but none that begins so */
+    const char *banner = tx_ssh2.session_banner_get(raw);
+    if (!banner || strncmp(banner, "SSH-", 4) != 0) {
+        tt_fail(&err, TT_CONNECT, "%s ended the connection before it said who it is%s%s",
+                l->settings->host, banner ? ": " : "", banner ? banner : "");
         pause_and_retry(l, err);
         return;
     }
@@ -205,7 +264,16 @@ static void on_dialled(struct tt_op *op, void *arg)
 
 static void start_dialling(struct login *l)
 {
+    int64_t now = tt_loop_now(l->op.loop);
     l->state = DIALLING;
+    l->has_turn = true;
+    in_turn++;
+    tt_timer_start(l->op.loop, &l->turn, now + turn_ms, on_turn_over);
+    /* what a connection may take counts from here: waiting for our own turn is no fault of the host
+     */
+    if (!l->attempts)
+        tt_scope_deadline(l->op.scope, tt_deadline_after(now, l->settings->connect_timeout),
+                          "connecting");
     l->sub = l->dial(l->arg, l->op.scope);
     tt_op_await(l->sub, on_dialled, l);
 }
@@ -216,7 +284,7 @@ static void on_known(struct tt_op *op, void *arg)
     if (op->error)
         finish(l, tt_error_copy(op->error));
     else
-        start_dialling(l);
+        queue_up(l);
 }
 
 struct tt_op *tx_login(struct tt_scope *scope, const struct tx_ssh_settings *settings,

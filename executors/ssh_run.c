@@ -67,20 +67,25 @@ static void ended(struct tx_run *run, enum tt_kind kind, int code, int signal, c
 /* It never ran: what the far side said is the reason, not the command's output. */
 static void never_ran(struct tx_run *run, enum tt_kind kind, const char *what)
 {
-    struct tt_buf *said = &report_stream(run)->data;
-    tx_reports_end(&run->reports, said);
-    while (said->length && strchr(" \r\n", said->data[said->length - 1]))
-        said->length--;
-    size_t length = said->length < max_words ? said->length : max_words;
+    struct tt_buf said = {0};
+    tx_reports_end(&run->reports, &report_stream(run)->data);
+    for (int i = 1; i >= 0; i--) {
+        struct tt_buf *data = &run->streams[i].data;
+        tt_buf_add(&said, data->data ? data->data : "", data->length);
+        tt_buf_free(data);
+        run->streams[i].ended = true;
+    }
+    while (said.length && strchr(" \r\n", said.data[said.length - 1]))
+        said.length--;
+    size_t length = said.length < max_words ? said.length : max_words;
     ended(run, kind, -1, 0,
-          length ? tt_format("%s: %.*s", what, (int)length, said->data) : tt_strdup(what));
-    said->length = 0;
-    run->streams[0].ended = run->streams[1].ended = true;
+          length ? tt_format("%s: %.*s", what, (int)length, said.data) : tt_strdup(what));
+    tt_buf_free(&said);
 }
 
-static void not_that_user(struct tx_run *run)
+static void not_that_user(struct tx_run *run, const char *why)
 {
-    char *what = tt_format("cannot become the user %s", run->user);
+    char *what = tt_format("cannot become the user %s%s", run->user, why);
     never_ran(run, TT_PERMISSION, what);
     free(what);
 }
@@ -97,7 +102,7 @@ static void on_closed(struct tx_run *run)
     else if (run->state == RUNNING)
         ended(run, TT_OK, code, 0, NULL);
     else if (run->user && run->launcher)
-        not_that_user(run);
+        not_that_user(run, "");
     else
         never_ran(run, TT_PERMISSION, "the host's login shell did not run the command");
 }
@@ -116,8 +121,8 @@ static void on_broken(struct tx_run *run)
 static void send_password(struct tx_run *run)
 {
     if (!run->password || run->password_sent) {
-        never_ran(run, TT_PERMISSION,
-                  run->password ? "sudo did not accept the password" : "sudo asks for a password");
+        not_that_user(run, run->password ? ": sudo does not accept the password"
+                                         : ": sudo asks for a password");
         run->end_wanted = true;
         return;
     }
@@ -161,7 +166,7 @@ static void on_report(struct tx_run *run, const struct tx_report *report)
         break;
     case 'X':
         if (run->user)
-            not_that_user(run);
+            not_that_user(run, "");
         else
             never_ran(run, TT_IO, "the command was not started");
         break;

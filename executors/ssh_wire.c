@@ -44,9 +44,10 @@ static ssize_t sock_write(struct tx_wire *wire, const void *from, size_t length)
 
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
-    (void)status;
     (void)events; /* an error shows when reading */
     struct sock *sock = poll->data;
+    if (status < 0)
+        sock->events = 0; /* libuv stopped the handle: the next watch starts it again */
     sock->wire.ready(sock->wire.arg);
 }
 
