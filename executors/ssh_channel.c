@@ -14,7 +14,7 @@ struct tx_channel {
     LIBSSH2_CHANNEL *raw;
     enum tx_channel_state state;
     struct tx_waiter waiter;
-    struct tx_turn turn;
+    struct tx_turn turn, asking;
     char *host; /* of a direct connection */
     int port;
     char *refusal;
@@ -27,7 +27,8 @@ struct tx_channel {
 static void destroy(struct tx_channel *ch)
 {
     struct tx_session *session = ch->session;
-    tx_session_unqueue(session, &ch->turn);
+    tx_session_unqueue(session, TX_OPENING, &ch->turn);
+    tx_session_unqueue(session, TX_REQUESTING, &ch->asking);
     tx_session_unwait(session, &ch->waiter);
     free(ch->host);
     free(ch->refusal);
@@ -62,7 +63,7 @@ static void call_open(struct tx_channel *ch)
             ch->refusal = tt_strdup(tx_session_text(ch->session));
         }
     }
-    tx_session_unqueue(ch->session, &ch->turn);
+    tx_session_unqueue(ch->session, TX_OPENING, &ch->turn);
 }
 
 /* A channel that is not wanted any more goes once the server agreed to close it. */
@@ -81,8 +82,8 @@ static void on_wake(struct tx_waiter *waiter)
     if (ch->state == TX_CHANNEL_OPENING) {
         if (tx_session_why(ch->session)) {
             ch->state = TX_CHANNEL_BROKEN;
-            tx_session_unqueue(ch->session, &ch->turn);
-        } else if (tx_session_has_turn(ch->session, &ch->turn)) {
+            tx_session_unqueue(ch->session, TX_OPENING, &ch->turn);
+        } else if (tx_session_has_turn(ch->session, TX_OPENING, &ch->turn)) {
             call_open(ch);
         }
         if (ch->state == TX_CHANNEL_OPENING)
@@ -109,7 +110,7 @@ struct tx_channel *tx_channel_open(struct tx_session *session, const char *host,
     struct tx_channel *ch = make(session);
     ch->host = host ? tt_strdup(host) : NULL;
     ch->port = port;
-    tx_session_queue(session, &ch->turn);
+    tx_session_queue(session, TX_OPENING, &ch->turn);
     return ch;
 }
 
@@ -136,7 +137,7 @@ void tx_channel_free(struct tx_channel *ch)
     ch->changed = NULL;
     if (ch->state == TX_CHANNEL_OPENING && !tx_session_why(ch->session)) {
         /* libssh2 may be in the middle of it: only what has not begun can simply go */
-        if (!tx_session_has_turn(ch->session, &ch->turn))
+        if (!tx_session_has_turn(ch->session, TX_OPENING, &ch->turn))
             destroy(ch);
         return;
     }
@@ -166,12 +167,6 @@ static int judge(struct tx_channel *ch, int rc, const char *what)
         return 0;
     if (rc == LIBSSH2_ERROR_EAGAIN)
         return tx_session_why(ch->session) ? -EPIPE : -EAGAIN;
-    /* non-blocking, some calls say just -1: the session knows more */
-    if (rc == LIBSSH2_ERROR_SOCKET_NONE) {
-        rc = tx_ssh2.session_last_errno(tx_session_raw(ch->session));
-        if (rc == LIBSSH2_ERROR_EAGAIN)
-            return -EAGAIN;
-    }
     return tx_session_why(ch->session) || tx_session_failed(ch->session, rc, what) ? -EPIPE
                                                                                    : -EACCES;
 }
@@ -186,10 +181,31 @@ static const char raw_modes[] = "\044\0\0\0\0"  /* 36 ICRNL */
                                 "\065\0\0\0\0"  /* 53 ECHO */
                                 "\073\0\0\0\0"; /* 59 IEXTEN; then 0: the end */
 
+/* One request at a time in a session. */
+static bool may_ask(struct tx_channel *ch)
+{
+    tx_session_queue(ch->session, TX_REQUESTING, &ch->asking);
+    return tx_session_has_turn(ch->session, TX_REQUESTING, &ch->asking);
+}
+
+static int asked(struct tx_channel *ch, int rc, const char *what)
+{
+    /* -1 alone is libssh2's surprise at the late answer to another channel's request: ours was
+     * sent, and what follows on the channel tells how it went */
+    if (rc == LIBSSH2_ERROR_SOCKET_NONE && !tx_session_disconnected(ch->session))
+        rc = 0;
+    rc = judge(ch, rc, what);
+    if (rc != -EAGAIN)
+        tx_session_unqueue(ch->session, TX_REQUESTING, &ch->asking);
+    return rc;
+}
+
 int tx_channel_pty(struct tx_channel *ch, bool raw_input)
 {
     static const char term[] = "xterm";
-    return judge(
+    if (!may_ask(ch))
+        return tx_session_why(ch->session) ? -EPIPE : -EAGAIN;
+    return asked(
         ch,
         TX_SSH2("ssh_channel.pty", tx_ssh2.channel_request_pty_ex(
                                        ch->raw, term, sizeof term - 1, raw_input ? raw_modes : "",
@@ -199,7 +215,9 @@ int tx_channel_pty(struct tx_channel *ch, bool raw_input)
 
 int tx_channel_start(struct tx_channel *ch, const char *request, const char *text)
 {
-    return judge(ch,
+    if (!may_ask(ch))
+        return tx_session_why(ch->session) ? -EPIPE : -EAGAIN;
+    return asked(ch,
                  TX_SSH2("ssh_channel.start", tx_ssh2.channel_process_startup(
                                                   ch->raw, request, (unsigned)strlen(request), text,
                                                   (unsigned)strlen(text))),

@@ -108,46 +108,62 @@ const struct tx_known_keys *tx_known_of(struct tt_op *op)
 
 /* --- the handshake's preference --- */
 
-static void prefer(struct tt_buf *list, const char *type)
+struct preference {
+    struct tt_buf list;
+    const char **supported;
+    int count;
+};
+
+static bool has_word(const char *list, const char *word)
 {
-    size_t length = strlen(type);
-    for (const char *at = list->data; at && *at;) {
-        size_t word = strcspn(at, ",");
-        if (word == length && memcmp(at, type, length) == 0)
-            return;
-        at += word;
+    size_t length = strlen(word);
+    for (const char *at = list; at && *at;) {
+        size_t span = strcspn(at, ",");
+        if (span == length && memcmp(at, word, length) == 0)
+            return true;
+        at += span;
         at += *at == ',';
     }
-    if (list->length)
-        tt_buf_text(list, ",");
-    tt_buf_text(list, type);
+    return false;
+}
+
+/* libssh2 1.10 damages a list when it takes out what it does not know: nothing of that goes in. */
+static void prefer(struct preference *p, const char *type)
+{
+    bool known = false;
+    for (int i = 0; i < p->count; i++)
+        known |= strcmp(p->supported[i], type) == 0;
+    if (!known || has_word(p->list.data, type))
+        return;
+    if (p->list.length)
+        tt_buf_text(&p->list, ",");
+    tt_buf_text(&p->list, type);
 }
 
 int tx_hostkey_prefer(struct tx_session *session, const struct tx_known_keys *known,
                       struct tt_error **err)
 {
     LIBSSH2_SESSION *raw = tx_session_raw(session);
-    const char **supported = NULL;
-    int count = tx_ssh2.session_supported_algs(raw, LIBSSH2_METHOD_HOSTKEY, &supported);
-    struct tt_buf list = {0};
+    struct preference p = {0};
+    p.count = tx_ssh2.session_supported_algs(raw, LIBSSH2_METHOD_HOSTKEY, &p.supported);
     for (size_t i = 0; i < known->count; i++) {
         if (known->items[i].marker != TX_KNOWN_HOST)
             continue;
         /* an RSA key signs in three ways, of which a library may know some */
         if (strcmp(known->items[i].type, "ssh-rsa") == 0) {
-            prefer(&list, "rsa-sha2-512");
-            prefer(&list, "rsa-sha2-256");
+            prefer(&p, "rsa-sha2-512");
+            prefer(&p, "rsa-sha2-256");
         }
-        prefer(&list, known->items[i].type);
+        prefer(&p, known->items[i].type);
     }
-    prefer(&list, "ssh-ed25519");
-    for (int i = 0; i < count; i++)
-        prefer(&list, supported[i]);
-    if (supported)
-        tx_ssh2.free(raw, supported);
-    /* libssh2 leaves out what it does not know */
-    int rc = TX_SSH2("ssh_hostkey.prefer",
-                     tx_ssh2.session_method_pref(raw, LIBSSH2_METHOD_HOSTKEY, list.data));
+    prefer(&p, "ssh-ed25519");
+    for (int i = 0; i < p.count; i++)
+        prefer(&p, p.supported[i]);
+    if (p.supported)
+        tx_ssh2.free(raw, p.supported);
+    struct tt_buf list = p.list;
+    int rc = TX_SSH2("ssh_hostkey.prefer", tx_ssh2.session_method_pref(raw, LIBSSH2_METHOD_HOSTKEY,
+                                                                       list.data ? list.data : ""));
     tt_buf_free(&list);
     return rc == 0
                ? 0

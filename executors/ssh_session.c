@@ -27,7 +27,7 @@ struct tx_session {
     struct tt_error *why;
     struct tt_job job;
     struct tx_waiter *waiters, *cursor; /* cursor: who is woken next */
-    struct tx_turn *turns;
+    struct tx_turn *turns[TX_QUEUES];
     size_t pulled; /* bytes that libssh2 took, ever */
     struct tt_timer keepalive;
     int64_t interval;
@@ -365,8 +365,8 @@ bool tx_session_failed(struct tx_session *s, int rc, const char *what)
     case LIBSSH2_ERROR_ALLOC:
     case LIBSSH2_ERROR_KEX_FAILURE:
     case LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE:
-        tx_session_break(
-            s, tt_error_new(TT_LOST, "%s: the connection broke: %s", what, tx_session_text(s)));
+        tx_session_break(s, tt_error_new(TT_LOST, "%s: the connection broke: %s (%d)", what,
+                                         tx_session_text(s), rc));
         return true;
     default:
         return false;
@@ -450,9 +450,11 @@ void tx_session_wake(struct tx_session *session)
     tt_loop_post(session->loop, &session->job);
 }
 
-void tx_session_queue(struct tx_session *session, struct tx_turn *turn)
+void tx_session_queue(struct tx_session *session, enum tx_queue queue, struct tx_turn *turn)
 {
-    struct tx_turn **at = &session->turns;
+    if (turn->queued)
+        return;
+    struct tx_turn **at = &session->turns[queue];
     while (*at)
         at = &(*at)->next;
     turn->next = NULL;
@@ -460,16 +462,17 @@ void tx_session_queue(struct tx_session *session, struct tx_turn *turn)
     *at = turn;
 }
 
-bool tx_session_has_turn(const struct tx_session *session, const struct tx_turn *turn)
+bool tx_session_has_turn(const struct tx_session *session, enum tx_queue queue,
+                         const struct tx_turn *turn)
 {
-    return session->turns == turn;
+    return session->turns[queue] == turn;
 }
 
-void tx_session_unqueue(struct tx_session *session, struct tx_turn *turn)
+void tx_session_unqueue(struct tx_session *session, enum tx_queue queue, struct tx_turn *turn)
 {
     if (!turn->queued)
         return;
-    struct tx_turn **at = &session->turns;
+    struct tx_turn **at = &session->turns[queue];
     while (*at != turn)
         at = &(*at)->next;
     *at = turn->next;

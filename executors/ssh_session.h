@@ -63,14 +63,17 @@ void tx_session_unwait(struct tx_session *session, struct tx_waiter *waiter);
 /* Something changed that waiters want to see: a job wakes them. */
 void tx_session_wake(struct tx_session *session);
 
-/* A queue for what libssh2 can only do one at a time in a session: opening channels. */
+/* Queues for what libssh2 can only do one at a time in a session: opening channels, and requests on
+ * them (it takes the answer to another channel's request for a failure of this one's). */
+enum tx_queue { TX_OPENING, TX_REQUESTING, TX_QUEUES };
 struct tx_turn {
     struct tx_turn *next;
     bool queued;
 };
-void tx_session_queue(struct tx_session *session, struct tx_turn *turn);
-bool tx_session_has_turn(const struct tx_session *session, const struct tx_turn *turn);
-void tx_session_unqueue(struct tx_session *session, struct tx_turn *turn);
+void tx_session_queue(struct tx_session *session, enum tx_queue queue, struct tx_turn *turn);
+bool tx_session_has_turn(const struct tx_session *session, enum tx_queue queue,
+                         const struct tx_turn *turn);
+void tx_session_unqueue(struct tx_session *session, enum tx_queue queue, struct tx_turn *turn);
 
 /* A libssh2 call with its fault point: the connection is gone. */
 #define TX_SSH2(point, call) (TT_FAULT(point) ? LIBSSH2_ERROR_SOCKET_RECV : (call))
