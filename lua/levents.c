@@ -191,7 +191,7 @@ static void protect(struct lt_events *events, lua_CFunction function)
         return;
     events->broken = true;
     char *text = tt_error_text(err);
-    fprintf(stderr, "tutti: progress is no longer shown: %s\n", text);
+    lt_warn(events->vm, "progress is no longer shown: %s", text);
     free(text);
     tt_error_free(err);
 }

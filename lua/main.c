@@ -119,7 +119,7 @@ static void report(const struct outcome *outcome)
 {
     char *text = tt_error_text(outcome->op->error);
     const char *traceback = lt_call_traceback(outcome->op);
-    fprintf(stderr, "tutti: %s\n%s%s", text, traceback ? traceback : "", traceback ? "\n" : "");
+    lt_warn(vm, "%s%s%s", text, traceback ? "\n" : "", traceback ? traceback : "");
     free(text);
 }
 

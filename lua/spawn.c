@@ -6,7 +6,6 @@
 #include "lua/task.h"
 
 #include <lauxlib.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #define HANDLE   "tutti.Task"
@@ -59,18 +58,14 @@ static void mark_joined(struct lt_task *child)
     tt_op_release(&child->op);
 }
 
-static void report(const char *what, const char *text, const char *traceback)
-{
-    fprintf(stderr, "tutti: %s: %s\n%s%s", what, text, traceback ? traceback : "",
-            traceback ? "\n" : "");
-}
-
 void lt_report_lost_error(struct tt_op *op)
 {
     if (op->error->kind == TT_CANCELLED)
         return;
     char *text = tt_error_text(op->error);
-    report("a task that nobody joined failed", text, lt_call_traceback(op));
+    const char *traceback = lt_call_traceback(op);
+    lt_warn(lt_task_of_op(op)->vm, "a task that nobody joined failed: %s%s%s", text,
+            traceback ? "\n" : "", traceback ? traceback : "");
     free(text);
 }
 
@@ -78,7 +73,7 @@ void lt_report_cleanup_error(lua_State *L)
 {
     struct tt_error *err = lt_error_of(L, -1);
     char *text = tt_error_text(err);
-    report("cleaning up after a failure failed too", text, NULL);
+    lt_warn(lt_vm_of(L), "cleaning up after a failure failed too: %s", text);
     free(text);
     tt_error_free(err);
 }

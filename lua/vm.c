@@ -3,9 +3,11 @@
 #include "core/alloc.h"
 #include "core/exec.h"
 #include "core/fault.h"
+#include "core/mask.h"
 #include "lua/lerror.h"
 #include "lua/limit.h"
 #include "lua/lmasked.h"
+#include "lua/lsecret.h"
 #include "lua/modules.h"
 #include "lua/state.h"
 #include "lua/stdlib.h"
@@ -99,6 +101,19 @@ bool lt_vm_exiting(const struct lt_vm *vm, int *code)
     if (vm->exiting)
         *code = vm->exit_code;
     return vm->exiting;
+}
+
+void lt_warn(struct lt_vm *vm, const char *format, ...)
+{
+    struct tt_buf out = {0};
+    va_list args;
+    va_start(args, format);
+    char *text = tt_vformat(format, args);
+    va_end(args);
+    tt_mask_text(lt_masker(vm->L), text, strlen(text), &out);
+    fprintf(stderr, "tutti: %s\n", out.data ? out.data : "");
+    tt_buf_free(&out);
+    free(text);
 }
 
 /* --- calling in --- */

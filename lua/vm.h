@@ -55,6 +55,9 @@ void lt_vm_cancel_program(struct lt_vm *vm, const char *why);
  * and call lt_vm_cancel_program there. */
 void lt_vm_interrupt(struct lt_vm *vm);
 
+/* Tells a person something on stderr: "tutti: …" and a newline, secrets masked. */
+void lt_warn(struct lt_vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* What os.exit asked for: true and the code once it was called. */
 bool lt_vm_exiting(const struct lt_vm *vm, int *code);
 

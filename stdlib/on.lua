@@ -171,7 +171,7 @@ function on.on(argv)
   for k, name in ipairs(names) do
     envs[k] = tutti.env(name)
   end
-  local rows = run_all(names, envs, command_of(words.rest, opts), opts)
+  local rows = host.program(run_all, names, envs, command_of(words.rest, opts), opts)
   local failed = 0
   for _, row in ipairs(rows) do
     failed = failed + (words_for(row) == "ok" and 0 or 1)
