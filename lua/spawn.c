@@ -22,9 +22,11 @@ struct tt_op *lt_children_end(struct lt_task *task)
     return op;
 }
 
+/* That a task which was cancelled ended as cancelled is what was asked for. */
 static bool lost_its_error(const struct lt_task *child)
 {
-    return child->failed && !child->joined && !child->dropped;
+    return child->failed && !child->joined &&
+           !(child->dropped && child->op.error->kind == TT_CANCELLED);
 }
 
 static void on_child_end(struct tt_op *op, void *arg)
