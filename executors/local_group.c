@@ -91,12 +91,13 @@ static bool is_member(int proc, const char *name, pid_t group)
     if (length <= 0)
         return false;
     text[length] = 0;
-    const char *after_name = strrchr(text, ')');
-    char state;
-    int parent, its_group;
-    if (!after_name || sscanf(after_name, ") %c %d %d", &state, &parent, &its_group) != 3)
+    /* After the name, which may hold anything: state, parent, group. */
+    const char *at = strrchr(text, ')');
+    if (!at || at[1] != ' ' || !at[2] || at[3] != ' ')
         return false;
-    return its_group == group && state != 'Z' && state != 'X';
+    char state = at[2], *end;
+    strtol(at + 4, &end, 10);
+    return strtol(end, NULL, 10) == group && state != 'Z' && state != 'X';
 }
 
 static void look(struct tt_job *job)
@@ -113,7 +114,7 @@ static void look(struct tt_job *job)
     for (struct dirent *entry; (entry = readdir(proc));)
         if (*entry->d_name >= '1' && *entry->d_name <= '9' &&
             is_member(dirfd(proc), entry->d_name, op->group))
-            watch_member(op, atoi(entry->d_name));
+            watch_member(op, (pid_t)strtol(entry->d_name, NULL, 10));
     closedir(proc);
     if (op->living)
         return;

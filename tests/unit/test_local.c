@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -17,6 +18,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -100,8 +102,8 @@ static void assert_contains(const char *text, const char *part)
         fail_msg("\"%s\" does not say \"%s\"", text ? text : "(null)", part);
 }
 
-/* How many processes have that word in their arguments. */
-static int count_marked(const char *mark)
+/* How many processes have that word in their arguments; *one is one of them. */
+static int find_marked(const char *mark, pid_t *one)
 {
     int count = 0;
     DIR *proc = opendir("/proc");
@@ -112,10 +114,33 @@ static int count_marked(const char *mark)
         size_t length = in ? fread(text, 1, sizeof text, in) : 0;
         if (in)
             fclose(in);
-        count += memmem(text, length, mark, strlen(mark)) != NULL;
+        if (memmem(text, length, mark, strlen(mark))) {
+            count++;
+            *one = atoi(entry->d_name);
+        }
     }
     closedir(proc);
     return count;
+}
+
+static int count_marked(const char *mark)
+{
+    pid_t one;
+    return find_marked(mark, &one);
+}
+
+/* They were killed, or are about to be; each has ten seconds for it. */
+static void await_marked_gone(const char *mark)
+{
+    for (pid_t one; find_marked(mark, &one);) {
+        struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, one, 0), .events = POLLIN};
+        if (end.fd < 0)
+            continue;
+        int ready = poll(&end, 1, 10000);
+        close(end.fd);
+        if (ready != 1)
+            fail_msg("process %d is left", (int)one);
+    }
 }
 
 /* A duration for `sleep` that no other process has. */
@@ -509,9 +534,7 @@ static void who_traps_term_is_killed_with_grandchildren(void **state)
     r = sh(line);
     assert_int_equal(r->kind, TT_TIMEOUT);
     assert_int_equal(r->signal, 15);
-    for (int i = 0; i < 200 && count_marked(m); i++)
-        usleep(5000);
-    assert_int_equal(count_marked(m), 0);
+    await_marked_gone(m);
     tt_result_release(r);
 }
 
@@ -781,9 +804,7 @@ static void killing_all_reaches_every_group(void **state)
     await(op);
     tt_op_release(op);
     tt_proc_release(proc);
-    for (int i = 0; i < 200 && count_marked(m); i++)
-        usleep(5000);
-    assert_int_equal(count_marked(m), 0);
+    await_marked_gone(m);
 }
 
 /* --- this program started again, to be killed --- */
@@ -837,30 +858,27 @@ static pid_t look_for_guardian(pid_t parent, pid_t but)
     FILE *in = fopen(path, "r");
     int pid, found = 0;
     while (in && fscanf(in, "%d", &pid) == 1) {
-        snprintf(path, sizeof path, "/proc/%d/comm", pid);
-        FILE *comm = fopen(path, "r");
-        if (comm && fgets(text, sizeof text, comm) && strcmp(text, "tutti-guardian\n") == 0 &&
+        snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
+        FILE *command = fopen(path, "r");
+        if (command && fgets(text, sizeof text, command) && strcmp(text, "tutti-guardian") == 0 &&
             pid != but)
             found = pid;
-        if (comm)
-            fclose(comm);
+        if (command)
+            fclose(command);
     }
     if (in)
         fclose(in);
     return found;
 }
 
-/* It has its name a moment after its start. */
+/* Its exec shows its name a moment after the call that started it returned. */
 static pid_t find_guardian(pid_t parent, pid_t but)
 {
-    for (int i = 0; i < 2000; i++) {
-        pid_t found = look_for_guardian(parent, but);
-        if (found)
-            return found;
-        usleep(5000);
-    }
-    fail_msg("no guardian");
-    return 0;
+    struct timespec began = begin();
+    pid_t found;
+    while (!(found = look_for_guardian(parent, but)))
+        assert_true(seconds_since(&began) < 10);
+    return found;
 }
 
 static void no_orphan_when_we_are_killed(void **state)
@@ -875,7 +893,7 @@ static void no_orphan_when_we_are_killed(void **state)
         for (int i = 0; round % 2 && i < 16; i++)
             assert_int_equal(read(out, &byte, 1), 1);
         if (round % 2 == 0)
-            usleep((useconds_t)(round * 700));
+            poll(&(struct pollfd){.fd = out, .events = POLLIN}, 1, round / 2);
         if (round == 1) {
             pid_t guardian = find_guardian(pid, 0);
             char path[64];
@@ -890,9 +908,7 @@ static void no_orphan_when_we_are_killed(void **state)
         while (read(out, &byte, 1) == 1) /* its end: nobody holds the pipe any more */
             continue;
         close(out);
-        for (int i = 0; i < 2000 && count_marked(m); i++)
-            usleep(5000);
-        assert_int_equal(count_marked(m), 0);
+        await_marked_gone(m);
     }
 }
 
