@@ -25,7 +25,7 @@ struct group {
     struct tt_scope *scope;
     const char *name;
     enum rule rule;
-    int refs_function; /* of map; else LUA_NOREF: the list holds functions */
+    int ref_function; /* of map; else LUA_NOREF: the list holds functions */
     int ref_list, ref_results;
     lua_Integer count, next;
     size_t parallel, running;
@@ -42,13 +42,13 @@ static int prepare(lua_State *L, void *arg)
 {
     const struct slot *slot = arg;
     const struct group *group = slot->group;
-    if (group->refs_function == LUA_NOREF) {
+    if (group->ref_function == LUA_NOREF) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, group->ref_list);
         lua_rawgeti(L, -1, slot->index);
         lua_remove(L, -2);
         return 0;
     }
-    lua_rawgeti(L, LUA_REGISTRYINDEX, group->refs_function);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, group->ref_function);
     lua_rawgeti(L, LUA_REGISTRYINDEX, group->ref_list);
     lua_rawgeti(L, -1, slot->index);
     lua_remove(L, -2);
@@ -156,7 +156,7 @@ static void group_free(struct tt_op *op)
     tt_op_release(group->decisive);
     tt_error_free(group->broken);
     tt_scope_release(group->scope);
-    lt_unref(group->vm, group->refs_function);
+    lt_unref(group->vm, group->ref_function);
     lt_unref(group->vm, group->ref_list);
     lt_unref(group->vm, group->ref_results);
     free(group->slots);
@@ -184,7 +184,7 @@ static struct group *group_new(lua_State *L, const char *name, enum rule rule, i
     group->rule = rule;
     group->ref_results = results;
     group->ref_list = items;
-    group->refs_function = called;
+    group->ref_function = called;
     group->count = count;
     group->next = 1;
     group->parallel = parallel < (size_t)count ? parallel : (size_t)count;

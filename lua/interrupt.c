@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { deepest = 200, cleanup_ms = 10000 };
+enum { deepest = 200 };
 
 /* A catching C function holds that many values below the function that it called. While an error
  * unwinds through it, the dead frames with the variable being closed lie there too. */
@@ -84,7 +84,7 @@ static void on_instruction(lua_State *L, lua_Debug *ar)
     }
     if (!vm->stopped_at)
         vm->stopped_at = uv_hrtime() / 1000000;
-    if (lt_in_cleanup(vm) && uv_hrtime() / 1000000 < vm->stopped_at + cleanup_ms)
+    if (lt_in_cleanup(vm) && uv_hrtime() / 1000000 < vm->stopped_at + lt_cleanup_ms)
         return;
     lt_raise(L, tt_error_copy(why));
 }

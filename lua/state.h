@@ -85,6 +85,12 @@ void lt_stop_current(struct lt_vm *vm);
 /* A coroutine is about to be resumed: it inherits a pending interruption. */
 void lt_enter_level(struct lt_vm *vm, struct lt_level *level, lua_State *L);
 
+/* Suspends the running coroutine until op finished; takes op. */
+int lt_suspend(lua_State *L, struct tt_op *op, lua_KFunction then, lua_KContext context);
+void lt_drop_awaited(struct lt_task *task);
+
+enum { lt_cleanup_ms = 10000 }; /* how long cleanup may take once its task was cancelled */
+
 /* The scope where the current task's operations belong; raises when it was cancelled. */
 struct tt_scope *lt_task_scope(lua_State *L);
 
