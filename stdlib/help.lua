@@ -51,6 +51,12 @@ a workflow:
   flow.task "hello" { run = "echo hello" }
   flow.task "world" { needs = "hello", on = tutti.ssh "deploy@web-1", run = "echo world" }
   return flow
+
+SSH hosts are reached as ssh does it (keys, agent, known_hosts, ~/.ssh/config, ProxyJump):
+  tutti.ssh "deploy@web-1:2222"     tutti.ssh{ host = "web-1", user = "deploy", jump = "gate" }
+  env:run{ "systemctl", "restart", "app", user = "root" }       by sudo, there
+  env:upload("dist", "/srv/app")    env:read "/etc/hostname"
+  tutti on ssh://deploy@web-[01:20] --max-failures 20% -- uptime
 ]])
 end
 
