@@ -1,6 +1,7 @@
 #include "core/alloc.h"
 #include "core/fault.h"
 #include "executors/k8s_exec_internal.h"
+#include "executors/k8s_watch.h"
 #include "executors/shim_pod.h"
 #include "executors/steps.h"
 
@@ -95,6 +96,41 @@ static void ask_for_pod(struct tx_pod_process *process)
     free(path);
 }
 
+/* Of a pod of its own: how its container ended. */
+static int look_for_end(void *arg, const char *type, const json_t *pod, struct tt_error **err)
+{
+    struct tx_pod_process *process = arg;
+    const json_t *status = json_array_get(tx_json_at(pod, "status.containerStatuses"), 0);
+    const json_t *code = tx_json_at(status, "state.terminated.exitCode");
+    if (!pod)
+        return 0;
+    if (strcmp(type, "DELETED") == 0)
+        return tt_fail(err, TT_LOST, "the job's pod was deleted");
+    if (json_is_integer(code))
+        process->code = (int)json_integer_value(code);
+    return json_is_integer(code);
+}
+
+static void on_end_seen(struct tt_op *op, void *arg)
+{
+    struct tx_pod_process *process = arg;
+    process->asking = NULL;
+    if (op->error)
+        lost(process, op->error->message);
+    else
+        finish(process, TT_OK, process->code, NULL);
+    tt_op_release(op);
+}
+
+static void watch_for_end(struct tx_pod_process *process)
+{
+    char *path = tt_format("/api/v1/namespaces/%s/pods?fieldSelector=metadata.name%%3D%s",
+                           process->name_space, process->name);
+    process->asking = tx_k8s_watch(process->kube, process->own, path, look_for_end, process);
+    tt_op_await(process->asking, on_end_seen, process);
+    free(path);
+}
+
 static void on_status(struct tx_pod_process *process)
 {
     struct tx_pod_status status;
@@ -114,8 +150,10 @@ static void on_status(struct tx_pod_process *process)
 
 static void over(struct tx_pod_process *process, struct tt_error *err)
 {
-    bool known = process->status.length || process->coded;
-    if (process->status.length)
+    bool known = process->status.length || process->coded || process->freed;
+    if (process->freed && !process->end.reached && !process->asking && !process->launched)
+        watch_for_end(process); /* what ends an attachment says nothing of the command */
+    else if (process->status.length)
         on_status(process);
     else if (!known)
         lost(process, err ? err->message : "the connection ended");
@@ -137,14 +175,23 @@ static void send_text(struct tx_pod_process *process, struct tt_buf *text)
     tt_buf_free(text);
 }
 
+void tx_pod_process_send_header(struct tx_pod_process *process)
+{
+    struct tt_buf text = {0};
+    if (process->header_sent)
+        return;
+    process->header_sent = true;
+    tx_shim_pod_header(&text, process->reports.nonce, &process->command);
+    send_text(process, &text);
+}
+
 static void report(struct tx_pod_process *process, const struct tx_report *what)
 {
     bool pty = process->command.pty;
     struct tt_buf text = {0};
     switch (what->what) {
     case 'R':
-        tx_shim_pod_header(&text, process->reports.nonce, &process->command);
-        send_text(process, &text);
+        tx_pod_process_send_header(process);
         break;
     case 'C': {
         struct tt_buf *said = &process->held.bytes[pty ? TT_STDOUT : TT_STDERR];
@@ -161,8 +208,10 @@ static void report(struct tx_pod_process *process, const struct tx_report *what)
         break;
     case 'X':
         process->coded = true;
-        tx_shim_pod_release(&text, pty);
-        send_text(process, &text);
+        if (!process->freed) { /* a pod of its own would end with the shim, and who still speaks */
+            tx_shim_pod_release(&text, pty);
+            send_text(process, &text);
+        }
         if (what->code >= 0)
             finish(process, TT_OK, what->code, NULL);
         break;
@@ -359,6 +408,8 @@ static void process_free(struct tt_process *p)
         tt_op_release(ops[i]);
     }
     tt_error_free(why);
+    if (process->freed)
+        process->freed(process->freed_arg);
     tx_ws_free(process->ws);
     tx_stream_free(process->stream);
     tt_scope_release(process->own);

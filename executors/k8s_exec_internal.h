@@ -31,6 +31,10 @@ struct tx_pod_process {
     struct tt_op *asking; /* what became of the pod */
     struct tx_end end;
     struct tt_job discard;
+    bool header_sent;
+    int code; /* of the pod's container */
+    void (*freed)(void *arg); /* when it goes; NULL: nothing is to be done */
+    void *freed_arg;
 
     /* Called once it is known whether it started; NULL err: it runs. */
     void (*launched)(void *arg, struct tt_error *err);
@@ -41,6 +45,8 @@ struct tx_pod_process {
 int tx_pod_process_new(struct tx_pod_process **process, struct tt_env *env,
                        const struct tx_pod *pod, struct tx_stream *stream,
                        struct tt_command *command, const char *nonce, struct tt_error **err);
+/* Sends what the shim waits for, once. */
+void tx_pod_process_send_header(struct tx_pod_process *process);
 void tx_pod_process_go(struct tx_pod_process *process);
 /* Frees it, later: it may be on the stack. */
 void tx_pod_process_discard(struct tx_pod_process *process);

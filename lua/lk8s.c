@@ -4,6 +4,7 @@
 
 #include "core/alloc.h"
 #include "executors/k8s.h"
+#include "executors/k8s_job.h"
 #include "lua/lerror.h"
 #include "lua/lvalue.h"
 
@@ -131,6 +132,7 @@ static void read_path(lua_State *L, const char *path, size_t length, bool has_sc
 }
 
 static void k8s_from_options(lua_State *L, int index);
+static void make_job(lua_State *L, int job_index, const struct lt_options *o);
 
 static void k8s_from_text(lua_State *L, const char *text)
 {
@@ -178,12 +180,22 @@ static const char *push_selector(const struct lt_options *o)
 
 static void k8s_from_options(lua_State *L, int index)
 {
-    static const char *const names[] = {
-        "context",   "kubeconfig", "namespace",          "pod", "deployment", "selector",
-        "container", "limit",      LT_ENV_DEFAULT_NAMES, NULL};
+    static const char *const names[] = {"context",    "kubeconfig",         "namespace", "pod",
+                                        "deployment", "selector",           "container", "job",
+                                        "limit",      LT_ENV_DEFAULT_NAMES, NULL};
     struct lt_options o;
     struct tx_k8s_options options = {0};
     lt_options_open(L, &o, index, "tutti.k8s", names, false);
+    if (lt_option_push(&o, "job") != LUA_TNIL) {
+        if (lt_option_given(&o, "pod") || lt_option_given(&o, "deployment") ||
+            lt_option_given(&o, "selector") || lt_option_given(&o, "container"))
+            lt_invalid(L, "tutti.k8s: a job stands alone: without pod, deployment, selector and "
+                          "container");
+        make_job(L, lua_gettop(L), &o);
+        lua_remove(L, -2);
+        return;
+    }
+    lua_pop(L, 1);
     lt_k8s_where(&o, &options.where);
     options.name_space = lt_option_string(&o, "namespace", NULL);
     options.pod = lt_option_string(&o, "pod", NULL);
@@ -193,5 +205,102 @@ static void k8s_from_options(lua_State *L, int index)
     make(L, &options, &o);
     lua_remove(L, -2); /* the selector */
 }
+
+/* --- jobs --- */
+
+static int json_gc(lua_State *L)
+{
+    json_t **json = lua_touserdata(L, 1);
+    json_decref(*json);
+    *json = NULL;
+    return 0;
+}
+
+/* A table option as a JSON object, which lives as long as the userdata that this pushes. */
+static const json_t *push_object(const struct lt_options *o, const char *name)
+{
+    lua_State *L = o->L;
+    json_t **json = lua_newuserdatauv(L, sizeof *json, 0);
+    struct tt_error *err = NULL;
+    *json = NULL;
+    if (luaL_newmetatable(L, "tutti.k8s.json")) {
+        lua_pushcfunction(L, json_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    int type = lt_option_push(o, name);
+    if (type == LUA_TTABLE)
+        *json = lt_to_json(L, -1, name, &err);
+    lua_pop(L, 1);
+    if (err)
+        lt_raise(L, err);
+    if (type != LUA_TNIL && !json_is_object(*json))
+        lt_option_wrong(o, name, "a table of names and values");
+    return *json;
+}
+
+static const char *const job_names[] = {
+    "image", "env", "labels", "service_account", "cpu", "memory", "pull", "pod", NULL};
+
+/* The job's own options at job_index; where it runs and the defaults of commands in o. */
+static void make_job(lua_State *L, int job_index, const struct lt_options *o)
+{
+    static const char *const pulls[] = {"missing", "always", "never", NULL};
+    struct lt_options job;
+    struct lt_env_defaults defaults;
+    struct tx_k8s_job_options options = {0};
+    struct tt_env *env = NULL;
+    struct tt_error *err = NULL;
+    int top = lua_gettop(L);
+    lt_options_open(L, &job, job_index, "tutti.k8s: job", job_names, false);
+    lt_k8s_where(o, &options.where);
+    options.name_space = lt_option_string(o, "namespace", NULL);
+    options.image = lt_option_string(&job, "image", NULL);
+    if (!options.image)
+        lt_invalid(L, "tutti.k8s: a job needs an image");
+    options.service_account = lt_option_string(&job, "service_account", NULL);
+    options.cpu = lt_option_string(&job, "cpu", NULL);
+    options.memory = lt_option_string(&job, "memory", NULL);
+    if (lt_option_given(&job, "pull"))
+        options.pull = pulls[lt_option_choice(&job, "pull", pulls, 0)];
+    options.vars = push_object(&job, "env");
+    options.labels = push_object(&job, "labels");
+    options.pod = push_object(&job, "pod");
+    int limit = (int)lt_option_integer(o, "limit", 0, 1, INT_MAX);
+    lt_k8s_prepare(L);
+    lt_env_defaults_init(&defaults);
+    lt_env_read_defaults(o, &defaults);
+    int rc = tx_k8s_job_env_new(&env, lt_vm_loop(lt_vm_of(L)), &options, &err);
+    if (rc == 0) {
+        env->limit = limit;
+        lt_push_env(L, env, &defaults);
+        tt_env_release(env);
+        lua_replace(L, top + 1);
+        lua_settop(L, top + 1);
+    }
+    tt_command_clear(&defaults.command);
+    if (rc < 0)
+        lt_raise(L, err);
+}
+
+/* k8s-job://IMAGE?context=…&namespace=… */
+static void job_from_text(lua_State *L, const char *text)
+{
+    static const char *const names[] = {"context", "kubeconfig", "namespace", NULL};
+    const char *image = strncmp(text, "k8s-job://", 10) == 0 ? text + 10 : text;
+    size_t length = strcspn(image, "?");
+    struct lt_options o;
+    lua_newtable(L);
+    push_decoded(L, image, length);
+    lua_setfield(L, -2, "image");
+    int job = lua_gettop(L);
+    push_query(L, image[length] ? image + length + 1 : "", text);
+    lt_options_open(L, &o, job + 1, "k8s-job", names, false);
+    make_job(L, job, &o);
+    lua_replace(L, job);
+    lua_settop(L, job);
+}
+
+const struct lt_env_scheme lt_k8s_job_scheme = {"k8s-job", job_from_text, NULL};
 
 const struct lt_env_scheme lt_k8s_scheme = {"k8s", k8s_from_text, k8s_from_options};

@@ -13,5 +13,11 @@ static void local_from_text(lua_State *L, const char *text)
 static const struct lt_env_scheme local = {"local", local_from_text, NULL};
 
 const struct lt_env_scheme *const lt_env_schemes[] = {
-    &local, &lt_ssh_scheme, &lt_docker_scheme, &lt_docker_image_scheme, &lt_k8s_scheme, NULL,
+    &local,
+    &lt_ssh_scheme,
+    &lt_docker_scheme,
+    &lt_docker_image_scheme,
+    &lt_k8s_scheme,
+    &lt_k8s_job_scheme,
+    NULL,
 };

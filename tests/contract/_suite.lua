@@ -12,7 +12,27 @@ suite.password = suite.kind == "ssh" and tutti.secret { env = "TUTTI_TEST_SSH_PA
 
 -- Cases that a kind of environment cannot have, each with its reason. Whatever is not named here
 -- holds everywhere.
+local nothing_outlives = "each command is a pod of its own: no file outlives it for another to see"
+local job = {
+  ["runs the whole command as that user"] = "a pod's user is part of the pod, which the job's options describe",
+  ["one that holds stdout does not hang the command, and is left alone"] =
+    "a job's pod ends with its command, and whatever else runs in it",
+}
+for _, name in ipairs {
+  "an argv that may not be executed is permission", "write and read keep bytes exactly, whatever the name",
+  "5 MiB survive", "a write sets the mode, or keeps that of the file before",
+  "a write is atomic and leaves no temporary behind", "a write follows a symlink",
+  "what is missing is not_found, and stat is nil", "stat tells type, size and mode",
+  "glob finds by pattern at any depth, with dot files, not through symlinks",
+  "remove takes a file; a tree only when told; never what a symlink points to",
+  "a tree goes up and comes down identical", "copy goes straight from one environment to another",
+  "takes effect, whatever its name", "a bad one fails as cwd before the command starts",
+  "a name that is no name is refused before anything runs", "an unknown one fails before the command starts",
+} do
+  job[name] = nothing_outlives
+end
 suite.exceptions = {
+  ["k8s-job"] = job,
   k8s = {
     ["runs the whole command as that user"] = "a pod's user is part of the pod; an exec cannot change it",
   },
@@ -28,6 +48,11 @@ function suite.it(name, body, options)
     end
     body(suite.env)
   end, options)
+end
+
+-- A time limit that leaves a command room to begin: a job's pod takes a second or two to come up.
+function suite.limit(seconds)
+  return suite.kind == "k8s-job" and seconds + 5 or seconds
 end
 
 -- A fresh folder in the environment, removed after the test.

@@ -7,7 +7,7 @@ local it = suite.it
 t.describe("timeout, cancel", function()
   it("a timeout ends the command, keeps what it said, and leaves nothing running", function(env)
     local seconds = suite.unique_sleep()
-    local r = env:try { sh = "echo early; sleep " .. seconds, timeout = "1s" }
+    local r = env:try { sh = "echo early; sleep " .. seconds, timeout = suite.limit(1) }
     t.eq({ r.ok, r.kind, r.stdout }, { false, "timeout", "early\n" })
     t.ok(r.duration < 10)
     t.eq(suite.count_processes("sleep", seconds), 0)
@@ -16,7 +16,7 @@ t.describe("timeout, cancel", function()
     local seconds = suite.unique_sleep()
     local r = env:try {
       sh = ("trap '' TERM; (trap '' TERM; sleep %s; true) & sleep %s; true"):format(seconds, seconds),
-      timeout = "500ms", grace = "500ms",
+      timeout = suite.limit(0.5), grace = "500ms",
     }
     t.eq(r.kind, "timeout")
     suite.eventually(function() return suite.count_processes("sleep", seconds) == 0 end,
@@ -24,7 +24,7 @@ t.describe("timeout, cancel", function()
   end)
   it("TERM comes first, and the command may use the grace", function(env)
     local r = env:try { sh = "trap 'echo tidied; exit 0' TERM; while :; do sleep 0.1; done",
-      timeout = "1s" }
+      timeout = suite.limit(1) }
     t.eq(r.kind, "timeout")
     t.eq(r.stdout, "tidied\n")
   end)
