@@ -31,6 +31,12 @@ const struct tt_buf *tx_api_body(struct tt_op *op);
 int tx_api_status(struct tt_op *op); /* 0: there was no reply */
 const char *tx_api_date(struct tt_op *op);
 
+/* An exchange whose reply streams, its body read by the caller. Finishes once its head is known,
+ * with the error that the status stands for. */
+struct tt_op *tx_api_open(struct tx_http *http, struct tt_scope *scope,
+                          const struct tx_http_request *request);
+struct tx_exchange *tx_api_exchange_of(struct tt_op *op); /* takes it; NULL on error */
+
 /* The error that a reply of that status stands for; NULL below 300. */
 struct tt_error *tx_api_refusal(int status, const char *body, size_t length);
 

@@ -19,9 +19,11 @@ local lazy = {
   Error = function() return require "tutti.error" end,
   json = function() return require "tutti.json" end,
   secret = function() return require "tutti.secret" end,
+  docker = function() return require "tutti.docker" end,
+  k8s = function() return require "tutti.k8s" end,
   workflow = function() return require("tutti.engine").workflow end,
 }
-for _, name in ipairs { "here", "env", "copy", "ssh", "docker", "k8s" } do
+for _, name in ipairs { "here", "env", "copy", "ssh" } do
   lazy[name] = function() return require("tutti.env")[name] end
 end
 
