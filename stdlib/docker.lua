@@ -251,7 +251,7 @@ function docker.pull(image, o)
   end)
 end
 
--- build{ context =, tag =, dockerfile =, args =, target =, platform =, pull =, no_cache =, progress = }:
+-- build{ path =, tag =, dockerfile =, args =, target =, platform =, pull =, no_cache =, progress = }:
 -- builds the folder on this machine; returns the image's id. progress(text) sees the output.
 function docker.build(o)
   local d = daemon("docker.build", o, { "path", "tag", "dockerfile", "args", "target", "platform", "pull",
