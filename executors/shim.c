@@ -152,23 +152,34 @@ static void add_body(struct tt_buf *out, const struct tt_command *command,
         add_line_here(out, command, o);
 }
 
-/* Reads the header up to the nonce and runs it. Without single quotes, newlines, `!` and doubled
- * backslashes, so that every login shell passes it on as it is. */
-static void add_loader(struct tt_buf *out, const char *nonce, bool say_ready)
+/* Reads the header up to the nonce and runs it; a header of one line without finding out what a
+ * newline is, which costs a process. Without single quotes, newlines, `!` and doubled backslashes,
+ * so that every login shell passes it on as it is. */
+static void add_loader(struct tt_buf *out, const char *nonce, bool one_line, bool say_ready)
 {
     if (say_ready) {
         report(out, nonce, "R", ">&2");
         tt_buf_text(out, ";");
     }
-    tt_buf_format(out,
-                  "h=;N=$(printf \"\\n_\");N=${N%%_};"
-                  "while IFS= read -r l;do [ \"$l\" = %s ]&&break;h=$h$l$N;done;"
-                  "[ \"$l\" = %s ]||exit 1;eval \"$h\"",
-                  nonce, nonce);
+    if (one_line)
+        tt_buf_format(out, "IFS= read -r h;IFS= read -r l;[ \"$l\" = %s ]||exit 1;eval \"$h\"",
+                      nonce);
+    else
+        tt_buf_format(out,
+                      "h=;N=$(printf \"\\n_\");N=${N%%_};"
+                      "while IFS= read -r l;do [ \"$l\" = %s ]&&break;h=$h$l$N;done;"
+                      "[ \"$l\" = %s ]||exit 1;eval \"$h\"",
+                      nonce, nonce);
+}
+
+static bool is_one_line(const struct tt_buf *body)
+{
+    return !memchr(body->data, '\n', body->length);
 }
 
 /* Runs the loader as the other user, and reports how that ended. */
-static void add_sudo(struct tt_buf *out, const struct tt_command *command, const char *nonce)
+static void add_sudo(struct tt_buf *out, const struct tt_command *command, const char *nonce,
+                     bool one_line)
 {
     char *user = tt_strdup(command->user);
     char *group = strchr(user, ':');
@@ -189,7 +200,7 @@ static void add_sudo(struct tt_buf *out, const struct tt_command *command, const
         quoted(out, group);
     }
     tt_buf_text(out, " -- /bin/sh -c '");
-    add_loader(out, nonce, true);
+    add_loader(out, nonce, one_line, true);
     tt_buf_text(out, "';");
     report(out, nonce, "X%s", " \"$?\">&2");
     free(user);
@@ -203,12 +214,12 @@ static void end_header(struct tt_buf *header, const char *nonce)
 }
 
 /* The line that starts the loader under any login shell. */
-static char *loader_line(const struct tx_shim_options *o)
+static char *loader_line(const struct tx_shim_options *o, bool one_line)
 {
     struct tt_buf line = {0};
     if (!o->shell_is_sh)
         tt_buf_text(&line, "exec /bin/sh -c '");
-    add_loader(&line, o->nonce, false);
+    add_loader(&line, o->nonce, one_line, false);
     if (!o->shell_is_sh)
         tt_buf_text(&line, "'");
     return tt_buf_take(&line);
@@ -221,13 +232,14 @@ static void build_for_user(struct tx_shim *shim, const struct tt_command *comman
     inner.report_group = true; /* sudo may or may not give it a group of its own */
     inner.report_shell = false;
     add_body(&shim->header, command, &inner, true, true);
+    bool one_line = is_one_line(&shim->header);
     end_header(&shim->header, o->nonce);
     shim->header_on_ready = true;
     struct tt_buf line = {0};
     /* A fixed text but for names that were checked: `$` in a user's name is quoted by tt_quote, and
      * then this text needs a real /bin/sh to pass through any login shell. */
     struct tt_buf script = {0};
-    add_sudo(&script, command, o->nonce);
+    add_sudo(&script, command, o->nonce, one_line);
     tt_buf_add(&script, "", 1);
     if (!o->shell_is_sh) {
         tt_buf_text(&line, "exec /bin/sh -c ");
@@ -262,8 +274,9 @@ int tx_shim_build(struct tx_shim *shim, const struct tt_command *command,
         tt_buf_free(&body);
     }
     add_body(&shim->header, command, options, true, false);
+    bool one_line = is_one_line(&shim->header);
     end_header(&shim->header, options->nonce);
-    shim->line = loader_line(options);
+    shim->line = loader_line(options, one_line);
     return 0;
 }
 

@@ -24,7 +24,7 @@ struct auth {
     const struct tx_ssh_settings *settings;
     struct tx_waiter waiter;
     enum state state;
-    bool listed;   /* the server told its methods, or let us in */
+    bool listed;   /* the server told its methods, or is not asked yet */
     char *methods; /* comma-separated; NULL: not told */
     struct tt_op *files_op, *agent_op, *sign_op;
     struct tx_agent_keys agent_keys;
@@ -407,18 +407,19 @@ static void step(struct auth *a)
             a->state = TRYING_KEYS;
             break;
         case TRYING_KEYS:
-            if (a->at < a->count && accepts(a, "publickey")) {
+            if (a->at < a->count && (!a->methods || accepts(a, "publickey"))) {
                 if (!try_key(a))
                     return;
                 break;
             }
-            a->state = a->settings->password ? RELISTING : TRYING_PASSWORD;
+            a->state = a->settings->password || !a->methods ? RELISTING : TRYING_PASSWORD;
             break;
         case RELISTING:
             /* a key may have been the first of several factors */
-            if (a->at > 0 && !list_methods(a))
+            if ((a->at > 0 || !a->methods) && !list_methods(a))
                 return;
-            a->state = accepts(a, "keyboard-interactive") && !accepts(a, "password")
+            a->state = a->settings->password && accepts(a, "keyboard-interactive") &&
+                               !accepts(a, "password")
                            ? TRYING_KEYBOARD
                            : TRYING_PASSWORD;
             break;
@@ -471,6 +472,8 @@ struct tt_op *tx_auth(struct tx_session *session, struct tt_scope *scope,
     tx_session_retain(session);
     a->settings = settings;
     a->waiter.wake = on_wake;
+    /* with a key in hand there is no need to ask first */
+    a->listed = settings->keys_given;
     tt_op_init(&a->op, &class_, scope);
     if (tt_op_finished(&a->op))
         return &a->op;
