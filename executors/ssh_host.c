@@ -407,6 +407,10 @@ static void on_channel(void *arg)
         /* nothing was asked of the server on this channel: another connection may serve */
         struct tt_error *why = tt_error_copy(tx_session_why(r->link->session));
         leave_pool(r->link);
+        if (tt_op_finished(&r->op)) { /* it was of something attached to that connection */
+            tt_error_free(why);
+            break;
+        }
         drop_attempt(r);
         if (r->only || ++r->breaks > 3) {
             enum tt_kind kind = TT_CONNECT;
@@ -904,6 +908,11 @@ bool tx_host_shell_is_sh(const struct tx_host *host)
 void tx_host_learn_shell(struct tx_host *host, bool is_sh)
 {
     host->shell_is_sh = is_sh;
+}
+
+int64_t tx_host_keepalive(const struct tx_host *host)
+{
+    return host->settings.keepalive;
 }
 
 struct tt_loop *tx_host_loop(const struct tx_host *host)

@@ -23,6 +23,7 @@ uint64_t tx_host_number(const struct tx_host *host);
 /* Whether the login shell is known to be /bin/sh itself. */
 bool tx_host_shell_is_sh(const struct tx_host *host);
 void tx_host_learn_shell(struct tx_host *host, bool is_sh);
+int64_t tx_host_keepalive(const struct tx_host *host); /* ms; 0: none */
 struct tt_loop *tx_host_loop(const struct tx_host *host);
 /* The host's SFTP client, kept here for executors/sftp.c; NULL: none. */
 struct tx_sftp;

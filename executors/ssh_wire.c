@@ -80,6 +80,40 @@ static void sock_free(struct tx_wire *wire)
 
 static const struct tx_wire_class sock_class = {sock_read, sock_write, sock_watch, sock_free};
 
+/* Takes fd; 0 or libuv's error. */
+static int sock_new(struct sock **out, struct tt_loop *loop, int fd)
+{
+    int yes = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
+    struct sock *sock = tt_zalloc(sizeof *sock);
+    sock->wire.class_ = &sock_class;
+    sock->fd = fd;
+    sock->poll.data = sock;
+    int rc = TT_FAULT("ssh_wire.poll") ? UV_EIO : uv_poll_init(tt_loop_uv(loop), &sock->poll, fd);
+    if (rc < 0) {
+        close(fd);
+        free(sock);
+        return rc;
+    }
+    *out = sock;
+    return 0;
+}
+
+struct tx_wire *tx_wire_of_socket(struct tt_loop *loop, int fd, struct tt_error **err)
+{
+    struct sock *sock;
+    int rc = sock_new(&sock, loop, fd);
+    if (rc < 0)
+        tt_fail(err, TT_IO, "a connection cannot be watched: %s", uv_strerror(rc));
+    return rc < 0 ? NULL : &sock->wire;
+}
+
+void tx_wire_end_output(struct tx_wire *wire)
+{
+    shutdown(((struct sock *)(void *)wire)->fd, SHUT_WR);
+}
+
 /* --- connecting --- */
 
 struct connecting {
@@ -178,20 +212,12 @@ static int open_socket(struct connecting *c, const struct addrinfo *address)
                  : socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    int yes = 1;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof yes);
-    struct sock *sock = tt_zalloc(sizeof *sock);
-    sock->wire = (struct tx_wire){&sock_class, on_ready, c};
-    sock->fd = fd;
-    sock->poll.data = sock;
-    int rc = TT_FAULT("ssh_wire.poll") ? UV_EIO
-                                       : uv_poll_init(tt_loop_uv(c->base.op.loop), &sock->poll, fd);
-    if (rc < 0) {
-        close(fd);
-        free(sock);
+    struct sock *sock;
+    int rc = sock_new(&sock, c->base.op.loop, fd);
+    if (rc < 0)
         return rc;
-    }
+    sock->wire.ready = on_ready;
+    sock->wire.arg = c;
     c->sock = sock;
     if (TT_FAULT("ssh_wire.connect") ||
         (connect(fd, address->ai_addr, address->ai_addrlen) < 0 && errno != EINPROGRESS))

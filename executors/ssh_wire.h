@@ -33,6 +33,11 @@ struct tx_wire {
  * are set. */
 struct tt_op *tx_wire_connect(struct tt_scope *scope, const char *host, int port);
 
+/* A connected socket as a wire; takes fd, also on failure (NULL). */
+struct tx_wire *tx_wire_of_socket(struct tt_loop *loop, int fd, struct tt_error **err);
+/* Nothing more will be written; only for a socket's wire. */
+void tx_wire_end_output(struct tx_wire *wire);
+
 struct tx_wire_op {
     struct tt_op op;
     struct tx_wire *wire; /* closed with the operation when nobody took it */

@@ -7,6 +7,7 @@
 #include "lua/lfiles.h"
 #include "lua/lproc.h"
 #include "lua/lsecret.h"
+#include "lua/ltunnel.h"
 #include "lua/state.h"
 #include "lua/task.h"
 
@@ -375,11 +376,22 @@ static int env_kind(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"run", lt_env_run},       {"try", lt_env_try},       {"spawn", lt_env_spawn},
-    {"with", env_with},        {"kind", env_kind},        {"read", lt_env_read},
-    {"write", lt_env_write},   {"upload", lt_env_upload}, {"download", lt_env_download},
-    {"stat", lt_env_stat},     {"list", lt_env_list},     {"glob", lt_env_glob},
-    {"remove", lt_env_remove}, {"mkdir", lt_env_mkdir},   {NULL, NULL},
+    {"run", lt_env_run},
+    {"try", lt_env_try},
+    {"spawn", lt_env_spawn},
+    {"with", env_with},
+    {"kind", env_kind},
+    {"read", lt_env_read},
+    {"write", lt_env_write},
+    {"upload", lt_env_upload},
+    {"download", lt_env_download},
+    {"stat", lt_env_stat},
+    {"list", lt_env_list},
+    {"glob", lt_env_glob},
+    {"remove", lt_env_remove},
+    {"mkdir", lt_env_mkdir},
+    {"tunnel", lt_env_tunnel},
+    {NULL, NULL},
 };
 
 int luaopen_tutti_env(lua_State *L)

@@ -194,6 +194,23 @@ function Environment:download(from, to) end
 ---@return tutti.Stat?
 function Environment:stat(path, options) end
 
+---@class tutti.TunnelOptions
+---@field to string|integer "host:port" as the far end sees it; a port alone is 127.0.0.1
+---@field from? string|integer where to listen; port 0, the default, is any free one
+---@field reverse? boolean listen on the host and lead to this machine
+
+---@class tutti.Tunnel
+---@field port integer that is listened on
+---@field open boolean
+local Tunnel = {}
+
+function Tunnel:close() end
+
+---An ssh host's: connections to `from` lead to `to`, until it is closed or the task that opened it ends.
+---@param options tutti.TunnelOptions
+---@return tutti.Tunnel
+function Environment:tunnel(options) end
+
 ---What a directory holds, sorted by name.
 ---@param path string
 ---@return tutti.Stat[]

@@ -1,0 +1,73 @@
+-- Tunnels: what goes through, how they end. What is reached through them is the server itself.
+local t = require "spec"
+local tutti = require "tutti"
+local ssh = require "_ssh"
+
+local function through(port, options)
+  local all = { port = port, known_hosts = t.tmpdir() .. "/known_hosts", host_key = "accept-new", connect_timeout = "5s" }
+  for name, value in pairs(options or {}) do all[name] = value end
+  return ssh.env(all)
+end
+
+t.describe("a tunnel", function()
+  local env = ssh.env()
+  for _, reverse in ipairs { false, true } do
+    local kind = reverse and "from there to here" or "from here to there"
+    t.it(kind .. " carries everything, on any free port", function()
+      local tunnel <close> = env:tunnel { to = "127.0.0.1:" .. ssh.port, reverse = reverse }
+      t.ok(tunnel.port > 0 and tunnel.open)
+      local far = through(tunnel.port)
+      t.eq(far:run("id -un").stdout, ssh.user .. "\n")
+      local data = ("0123456789abcdef"):rep(65536 * 4)
+      t.ok(far:run({ "cat", stdin = data }).stdout == data)
+      local results = tutti.map({ 1, 2, 3, 4 }, function(i)
+        return through(tunnel.port):run("head -c 300000 /dev/zero | tr '\\0' %s", tostring(i)).stdout
+      end, { parallel = 4 })
+      for i = 1, 4 do t.ok(results[i] == tostring(i):rep(300000)) end
+    end)
+    t.it(kind .. " is closed by close, with its connections", function()
+      local tunnel = env:tunnel { from = 0, to = ssh.port, reverse = reverse }
+      local far = through(tunnel.port)
+      local p = far:spawn "echo ready; sleep 88030"
+      t.eq(p:read(), "ready\n")
+      tutti.sleep "300ms" -- its guardian is there
+      tunnel:close()
+      tunnel:close()
+      t.eq(tunnel.open, false)
+      t.eq(p:wait().kind, "lost")
+      t.raises("connect", function() through(tunnel.port, { connect_timeout = "1s" }):run "true" end)
+      ssh.eventually(function() return ssh.count "sleep 88030" == 0 end, 3)
+    end)
+    t.it(kind .. " ends with the task that opened it", function()
+      local port
+      tutti.all { function()
+        local tunnel = env:tunnel { to = ssh.port, reverse = reverse }
+        port = tunnel.port
+        t.ok(through(port):run("true").ok)
+      end }
+      t.raises("connect", function() through(port, { connect_timeout = "1s" }):run "true" end)
+    end)
+  end
+  t.it("that leads nowhere ends the connections", function()
+    local tunnel <close> = env:tunnel { to = 1 }
+    t.raises("connect", function() through(tunnel.port, { connect_timeout = "1s" }):run "true" end)
+    t.ok(tunnel.open)
+  end)
+  t.it("to a host that is not there is none", function()
+    t.raises("connect", function() ssh.env({ port = 1 }):tunnel { to = 22 } end)
+    t.raises("connect", function() ssh.env({ port = 1 }):tunnel { to = 22, reverse = true } end)
+  end)
+  t.it("on a port that is taken is refused", function()
+    local first <close> = env:tunnel { to = ssh.port }
+    t.raises("io", function() env:tunnel { from = first.port, to = ssh.port } end)
+    t.raises("permission", function() env:tunnel { from = first.port, to = ssh.port, reverse = true } end)
+  end)
+  t.it("that makes no sense is invalid", function()
+    for _, options in ipairs { {}, { to = 0 }, { to = "web" }, { to = "web:x" }, { to = 70000 }, { to = 22, form = 1 } } do
+      t.raises("invalid", function() env:tunnel(options) end)
+    end
+    t.raises("invalid", function() env:tunnel { from = "no address:0", to = 22 } end)
+    t.raises("unsupported", function() tutti.here:tunnel { to = 22 } end)
+  end)
+end)
+t.done()
