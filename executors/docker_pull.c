@@ -40,7 +40,7 @@ static void lines_free(struct tt_op *op)
     free(op);
 }
 
-static enum tt_kind kind_of(const char *message)
+enum tt_kind tx_docker_progress_kind(const char *message)
 {
     if (strstr(message, "not found") || strstr(message, "manifest unknown") ||
         strstr(message, "does not exist"))
@@ -65,7 +65,7 @@ static int read_line(struct lines *lines, const char *text, size_t length, struc
     }
     const char *message = tx_json_text(line, "error");
     if (*message)
-        rc = tt_fail(err, kind_of(message), "%s", message);
+        rc = tt_fail(err, tx_docker_progress_kind(message), "%s", message);
     else if (lines->progress)
         lines->progress(lines->arg, line);
     json_decref(line);
@@ -103,7 +103,7 @@ static void on_bytes(struct tt_op *op, struct tt_op *read)
     bool end = !err && !bytes->length;
     if (end && status >= 300) {
         err = tx_api_refusal(status, lines->text.data, lines->text.length);
-        err->kind = err->kind == TT_IO ? kind_of(err->message) : err->kind;
+        err->kind = err->kind == TT_IO ? tx_docker_progress_kind(err->message) : err->kind;
     }
     if (end && !err && lines->text.length)
         read_line(lines, lines->text.data, lines->text.length, &err);
@@ -202,8 +202,7 @@ static bool has_tag(const char *image)
     return strpbrk(slash ? slash : image, ":@") != NULL;
 }
 
-struct tt_op *tx_docker_pull(struct tx_docker *docker, struct tt_scope *scope, const char *image,
-                             const char *platform, tx_docker_progress *progress, void *arg)
+char *tx_docker_pull_request(const char *image, const char *platform, char **header)
 {
     struct tt_buf path = {0};
     tt_buf_text(&path, "/images/create?fromImage=");
@@ -214,12 +213,19 @@ struct tt_op *tx_docker_pull(struct tx_docker *docker, struct tt_scope *scope, c
         tt_buf_text(&path, "&platform=");
         tx_url_escape(&path, platform);
     }
-    char *auth = registry_auth(image);
+    *header = registry_auth(image);
+    return tt_buf_take(&path);
+}
+
+struct tt_op *tx_docker_pull(struct tx_docker *docker, struct tt_scope *scope, const char *image,
+                             const char *platform, tx_docker_progress *progress, void *arg)
+{
+    char *auth, *path = tx_docker_pull_request(image, platform, &auth);
     const char *headers[] = {auth, NULL};
-    struct tt_op *op = tx_docker_lines(docker, scope, path.data, headers, NULL, 0, progress, arg);
+    struct tt_op *op = tx_docker_lines(docker, scope, path, headers, NULL, 0, progress, arg);
     if (auth)
         explicit_bzero(auth, strlen(auth));
     free(auth);
-    tt_buf_free(&path);
+    free(path);
     return op;
 }

@@ -3,7 +3,9 @@
 #include "lua/lclient.h"
 #include "core/alloc.h"
 #include "executors/docker.h"
+#include "executors/docker_build.h"
 #include "executors/docker_image.h"
+#include "executors/docker_pull.h"
 #include "executors/docker_stream.h"
 #include "executors/k8s.h"
 #include "executors/k8s_forward.h"
@@ -256,6 +258,61 @@ static int client_open(lua_State *L)
                     push_docker_stream);
 }
 
+static int push_built(lua_State *L, struct tt_op *op)
+{
+    return push_stream(L, tx_docker_built(op));
+}
+
+/* client:build(folder, dockerfile, path): the progress as a stream. */
+static int client_build(lua_State *L)
+{
+    struct client *client = check_client(L);
+    const char *folder = luaL_checkstring(L, 2), *dockerfile = luaL_checkstring(L, 3);
+    const char *path = luaL_checkstring(L, 4);
+    struct tt_scope *scope = lt_env_begin(L);
+    return lt_await(L, tx_docker_build(client->docker, scope, folder, dockerfile, path),
+                    push_built);
+}
+
+static int push_sent(lua_State *L, struct tt_op *op)
+{
+    return push_stream(L, tx_docker_sent(op));
+}
+
+/* client:pull(image, platform or nil): the progress as a stream. The registry's credentials do not
+ * pass through Lua. */
+static int client_pull(lua_State *L)
+{
+    struct client *client = check_client(L);
+    const char *image = luaL_checkstring(L, 2), *platform = luaL_optstring(L, 3, NULL);
+    struct tt_scope *scope = lt_env_begin(L);
+    char *header, *path = tx_docker_pull_request(image, platform, &header);
+    struct tx_docker_request request = {
+        .method = "POST", .path = path, .header = header, .body = -1, .patience = TT_NEVER};
+    struct tt_op *op = tx_docker_send(client->docker, scope, &request);
+    if (header)
+        explicit_bzero(header, strlen(header));
+    free(header);
+    free(path);
+    return lt_await(L, op, push_sent);
+}
+
+/* trouble(message): the kind of error that a daemon's words stand for. */
+static int trouble(lua_State *L)
+{
+    lua_pushstring(L, tt_kind_name(tx_docker_progress_kind(luaL_checkstring(L, 1))));
+    return 1;
+}
+
+/* image_name(text): raises `invalid` unless it can be an image's. */
+static int image_name(lua_State *L)
+{
+    struct tt_error *err = NULL;
+    if (tx_docker_check_image(luaL_checkstring(L, 1), &err) < 0)
+        lt_raise(L, err);
+    return 0;
+}
+
 static int push_bytes(lua_State *L, struct tt_op *op)
 {
     const struct tt_bytes *bytes = tt_bytes_of(op);
@@ -402,21 +459,27 @@ static void metatable(lua_State *L, const char *name, const luaL_Reg *methods, l
 
 int luaopen_tutti_client(lua_State *L)
 {
-    static const luaL_Reg client[] = {{"call", client_call},
-                                      {"open", client_open},
-                                      {"forward", client_forward},
-                                      {"namespace", kube_namespace},
-                                      {NULL, NULL}};
+    static const luaL_Reg client[] = {
+        {"call", client_call}, {"open", client_open},       {"build", client_build},
+        {"pull", client_pull}, {"forward", client_forward}, {"namespace", kube_namespace},
+        {NULL, NULL}};
     static const luaL_Reg stream[] = {
         {"read", stream_read}, {"frames", stream_frames}, {"close", stream_close}, {NULL, NULL}};
     static const luaL_Reg forward[] = {{"port", forward_port},
                                        {"trouble", forward_trouble},
                                        {"close", forward_close},
                                        {NULL, NULL}};
-    static const luaL_Reg functions[] = {
-        {"docker", open_docker}, {"k8s", open_k8s},      {"parts", env_parts},
-        {"ready", image_ready},  {"resolved", resolved}, {"yaml", parse_yaml},
-        {"check", check},        {"escape", escape},     {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"docker", open_docker},
+                                         {"k8s", open_k8s},
+                                         {"parts", env_parts},
+                                         {"ready", image_ready},
+                                         {"resolved", resolved},
+                                         {"yaml", parse_yaml},
+                                         {"check", check},
+                                         {"escape", escape},
+                                         {"trouble", trouble},
+                                         {"image_name", image_name},
+                                         {NULL, NULL}};
     metatable(L, CLIENT, client, client_gc);
     metatable(L, STREAM, stream, stream_close);
     metatable(L, FORWARD, forward, forward_close);

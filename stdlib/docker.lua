@@ -212,15 +212,9 @@ local function follow_lines(stream, what, on_line)
     if line:match "%S" then
       local value = json.decode(line)
       if value.error then
-        local kind = "io"
-        if value.error:find("not found", 1, true) or value.error:find("does not exist", 1, true) then
-          kind = "not_found"
-        elseif value.error:find("unauthorized", 1, true) then
-          kind = "auth"
-        elseif value.error:find("dial tcp", 1, true) or value.error:find("no such host", 1, true) then
-          kind = "connect"
-        end
-        error(require "tutti.error" { kind = kind, message = what .. ": " .. value.error }, 0)
+        local code = type(value.errorDetail) == "table" and math.tointeger(value.errorDetail.code)
+        error(require "tutti.error" { kind = code and "exit" or client.trouble(value.error), code = code,
+          message = what .. ": " .. value.error }, 0)
       end
       on_line(value)
     end
@@ -232,18 +226,12 @@ end
 -- pull(image[, { platform =, progress = }]): progress(status, id, done, total) sees it happen.
 function docker.pull(image, o)
   o = o or {}
-  if type(image) ~= "string" or not image:match "^%w[%w_./:@-]*$" or image:find("..", 1, true) then
-    invalid("docker.pull: '%s' cannot be the name of an image", tostring(image))
+  if type(image) ~= "string" then
+    invalid("docker.pull: the image must be a name, got a %s", type(image))
   end
+  client.image_name(image)
   local d = daemon("docker.pull", o, { "platform", "progress" })
-  local path = "/images/create?fromImage=" .. client.escape(image)
-  if not image:match "[:@][^/]*$" then
-    path = path .. "&tag=latest"
-  end
-  if o.platform then
-    path = path .. "&platform=" .. client.escape(o.platform)
-  end
-  follow_lines(d:open(path, "POST", ""), "pull " .. image, function(line)
+  follow_lines(d:pull(image, o.platform), "pull " .. image, function(line)
     if o.progress then
       local detail = line.progressDetail or {}
       o.progress(line.status, line.id, detail.current, detail.total)
@@ -251,29 +239,27 @@ function docker.pull(image, o)
   end)
 end
 
--- build{ path =, tag =, dockerfile =, args =, target =, platform =, pull =, no_cache =, progress = }:
--- builds the folder on this machine; returns the image's id. progress(text) sees the output.
+-- build{ path =, tag =, dockerfile =, args =, target =, platform =, pull =, no_cache =, labels =, progress = }:
+-- builds the folder on this machine, without what its .dockerignore names; returns the image's id. tag is a
+-- name or a list of names; progress(text) sees the output. A step that fails raises `exit` with its code.
 function docker.build(o)
   local d = daemon("docker.build", o, { "path", "tag", "dockerfile", "args", "target", "platform", "pull",
     "no_cache", "progress", "labels" })
   if type(o.path) ~= "string" then
     invalid("docker.build: path must name the folder to build")
   end
-  local words = { "tar", "-C", o.path, "-cf", "-" }
-  if env.here:stat(o.path .. "/.dockerignore") then
-    table.move({ "-X", o.path .. "/.dockerignore" }, 1, 2, #words + 1, words)
-  end
-  words[#words + 1] = "."
-  words.max_output = "1GiB"
-  local archive = env.here:run(words).stdout
+  local dockerfile = o.dockerfile or "Dockerfile"
   local query = { "rm=1", "forcerm=1" }
   local function add(name, value)
     if value ~= nil then
       query[#query + 1] = name .. "=" .. client.escape(tostring(value))
     end
   end
-  add("t", o.tag)
-  add("dockerfile", o.dockerfile)
+  for _, tag in ipairs(type(o.tag) == "table" and o.tag or { o.tag }) do
+    client.image_name(tag)
+    add("t", tag)
+  end
+  add("dockerfile", dockerfile)
   add("target", o.target)
   add("platform", o.platform)
   add("pull", o.pull and "1" or nil)
@@ -281,13 +267,16 @@ function docker.build(o)
   add("buildargs", o.args and json.encode(o.args))
   add("labels", o.labels and json.encode(o.labels))
   local id
-  follow_lines(d:open("/build?" .. table.concat(query, "&"), "POST", archive, "application/x-tar"), "build",
+  follow_lines(d:build(o.path, dockerfile, "/build?" .. table.concat(query, "&")), "build",
     function(line)
       if line.stream and o.progress then
         o.progress(line.stream)
       end
-      id = line.aux and line.aux.ID or id
+      id = type(line.aux) == "table" and line.aux.ID or id
     end)
+  if not id then
+    error(require "tutti.error" { kind = "lost", message = "build: its end was not observed" }, 0)
+  end
   return id
 end
 

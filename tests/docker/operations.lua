@@ -73,7 +73,7 @@ t.describe("docker", function()
     local env = docker { image = "built:local" }
     t.eq(tostring(env:run "cat /f; echo $WHAT"), "contentargument")
     t.write(folder .. "/Dockerfile", "FROM box:local\nRUN exit 9\n")
-    t.has(t.raises("io", function() docker.build { path = folder } end).message, "9")
+    t.has(t.raises("exit", function() docker.build { path = folder } end).message, "9")
   end, { timeout = 120 })
   t.it("waits until a container is healthy", function()
     local folder = t.tmpdir()

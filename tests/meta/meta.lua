@@ -85,6 +85,7 @@ local function live_objects()
     ["tutti.Error"] = err,
     ["tutti.Task"] = tutti.spawn(function() end),
     ["tutti.Json"] = tutti.json,
+    ["tutti.Docker"] = tutti.docker,
     ["tutti.engine.Outcome"] = outcome(),
     engine = require "tutti.engine",
   }
