@@ -188,6 +188,9 @@ static json_t *cause(const struct report *report, uint32_t index, const struct t
     put(report, object, "task", text(tt_run_name(tt_engine_run(report->engine), index)));
     put(report, object, "rollback", json_boolean(rollback));
     put(report, object, "log", text(tt_engine_log(report->engine, index)));
+    const struct tt_record *record = tt_engine_record(report->engine, index);
+    if (record && record->log_broken)
+        put(report, object, "log_incomplete", json_true());
     put(report, object, "stdout", result ? bytes(result->out.data, result->out.length) : NULL);
     put(report, object, "stderr", result ? bytes(result->err.data, result->err.length) : NULL);
     return object;

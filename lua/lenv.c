@@ -134,7 +134,10 @@ void lt_push_env_of_text(lua_State *L, int index)
     if (!*text)
         lt_invalid(L, "tutti.env: the text is empty");
     if (!scheme)
-        lt_invalid(L, "tutti.env: there is no kind of environment for '%s'", text);
+        lt_invalid(L,
+                   "tutti.env: '%s' names no environment: write local:, ssh://user@host:port, "
+                   "docker://container, docker-image://name:tag or k8s://ns/pod/container",
+                   text);
     scheme->from_text(L, text);
 }
 

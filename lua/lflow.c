@@ -132,7 +132,7 @@ static int flow_task(lua_State *L)
     struct lt_flow *flow = lua_touserdata(L, lua_upvalueindex(1));
     if (lt_to_flow(L, 1))
         lt_invalid(L, "call task as a function, not as a method: flow.task \"name\" { … }");
-    const char *name = lt_check_string(L, 1, "task", "the name");
+    const char *name = lt_check_string(L, 1, "task", "name");
     if (!*name)
         lt_invalid(L, "task: the name is empty");
     if (strpbrk(name, "\n\r"))
@@ -154,7 +154,7 @@ static int flow_task(lua_State *L)
 static int flow_fn(lua_State *L)
 {
     struct lt_flow *flow = lt_check_flow(L, 1);
-    const char *name = lt_check_string(L, 2, "flow:fn", "the name");
+    const char *name = lt_check_string(L, 2, "flow:fn", "name");
     lt_check_function(L, 3, "flow:fn", "the function");
     if (flow->ctx)
         lt_invalid(L, "flow:fn names functions while the file loads, not while a task runs");
@@ -368,9 +368,11 @@ int lt_workflow(lua_State *L)
     static const char *const names[] = {"description", "jobs", "on_failure", "rollback", NULL};
     static const char *const on_failure[] = {"cancel", "wait", "continue", NULL};
     static const char *const rollback[] = {"all", "failed", "none", NULL};
-    const char *name = lt_check_string(L, 1, "tutti.workflow", "the name");
+    const char *name = lt_check_string(L, 1, "tutti.workflow", "name");
     if (!*name)
         lt_invalid(L, "tutti.workflow: the name is empty");
+    if (strpbrk(name, "\n\r"))
+        lt_invalid(L, "tutti.workflow: the name is one line of text");
     struct lt_options o;
     lt_options_open(L, &o, 2, "tutti.workflow", names, false);
     struct tt_plan_options options = {

@@ -1,6 +1,7 @@
 /* One task's table. */
 #include "core/alloc.h"
 #include "core/fault.h"
+#include "core/glob.h"
 #include "lua/lctx.h"
 #include "lua/lenv.h"
 #include "lua/lerror.h"
@@ -97,6 +98,8 @@ static void read_action(struct lt_options *o, struct lt_flow *flow, const char *
         action->shell = keep_text(L, flow->plan, -1);
         if (strlen(action->shell) != lua_rawlen(L, -1))
             lt_invalid(L, "%s: option '%s' holds a NUL byte", o->what, name);
+        if (!*action->shell)
+            lt_option_wrong(o, name, "a command, which an empty string is not");
     } else if (is_function(L, -1)) {
         action->form = TT_ACTION_CALL;
         action->function = keep_function(o, flow, name);
@@ -314,6 +317,14 @@ static void read_patterns(struct lt_options *o, struct tt_plan *plan, struct tt_
     read_names(o, plan, name, patterns);
     if (patterns->count == 0)
         lt_option_wrong(o, name, "a glob pattern or a list of them");
+    struct tt_glob *glob = NULL;
+    struct tt_error *err = NULL;
+    if (tt_glob_new(&glob, (const char *const *)patterns->items, patterns->count, &err) < 0) {
+        lua_pushstring(o->L, err->message);
+        tt_error_free(err);
+        lt_invalid(o->L, "%s: option '%s': %s", o->what, name, lua_tostring(o->L, -1));
+    }
+    tt_glob_free(glob);
 }
 
 /* A duration is the wait before each retry; a table has all of it. */

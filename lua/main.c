@@ -6,6 +6,7 @@
 #include "lua/task.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <lauxlib.h>
 #include <signal.h>
 #include <stdio.h>
@@ -63,6 +64,16 @@ static void catch_signals(void)
 }
 
 /* --- the command line --- */
+
+/* A descriptor of ours that is given the number of a closed standard one would get what a script or
+ * a child prints. Reading a closed one finds its end; writing to a closed standard output fails,
+ * for results are lost there. */
+static void fill_standard_descriptors(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)!open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY);
+}
 
 struct arguments {
     int argc;
@@ -198,6 +209,7 @@ int main(int argc, char **argv)
     struct tt_error *err = NULL;
     struct arguments arguments = {argc, argv};
     struct timespec now;
+    fill_standard_descriptors();
     clock_gettime(CLOCK_MONOTONIC, &now);
     uint64_t seed = (uint64_t)now.tv_nsec ^ (uint64_t)getpid() << 32 ^ (uint64_t)now.tv_sec << 20;
     if (tt_loop_new(&loop, TT_CLOCK_REAL, seed, &err) < 0 || lt_vm_new(&vm, loop, &err) < 0) {

@@ -98,8 +98,9 @@ end
 
 -- What a task is, with needs by name: the JSON of `graph` and of `run --dry-run`.
 function graph.task_document(task, names)
+  local array = require("tutti").json.array
   local function named(indexes)
-    local list = require("tutti").json.array {}
+    local list = array {}
     for k, index in ipairs(indexes) do
       list[k] = names[index]
     end
@@ -110,7 +111,7 @@ function graph.task_document(task, names)
     user = task.user, run = task.run, form = task.form, when = task.when or nil,
     needs = named(task.needs), after = named(task.after), rollback = task.rollback,
     health = task.health, timeout = task.timeout, deadline = task.deadline,
-    retries = task.retries, matrix = task.matrix, input = task.input, output = task.output,
+    retries = task.retries, matrix = task.matrix, input = array(task.input), output = array(task.output),
     file = task.file, line = task.line,
   }
 end

@@ -99,7 +99,10 @@ function help.help(argv)
   return 0
 end
 
-function help.version()
+function help.version(argv)
+  if argv[1] then
+    error(text.invalid("tutti version takes nothing, not %q", argv[1]), 0)
+  end
   io.stdout:write("tutti ", require("tutti").version, "\n")
   return 0
 end

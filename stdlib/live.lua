@@ -17,6 +17,7 @@ local marks = {
   cancelled = "\27[33m∅\27[0m", rolled_back = "\27[33m↩\27[0m", rollback_failed = "\27[31m↩\27[0m",
 }
 local most_lines = 12
+local longest_line = 1024 -- bytes of a line that are looked at
 
 function live.new(out)
   local self = setmetatable({ out = out, running = {}, order = {}, done = 0, total = 0, drawn = 0,
@@ -50,6 +51,17 @@ local function remove(self, task)
   end
 end
 
+-- The last line that shows something, of what may be long; nil for none.
+local function last_line(whole)
+  local stop = #whole
+  while stop > 0 and whole:find("^%s", stop) do
+    stop = stop - 1
+  end
+  if stop > 0 then
+    return whole:sub(math.max(1, stop - longest_line), stop):match "[^\n]*$"
+  end
+end
+
 local function output(self, event)
   local row = self.running[event.task]
   if not row then
@@ -57,11 +69,9 @@ local function output(self, event)
   end
   local bytes = (row.part or "") .. event.text
   local whole, rest = bytes:match "^(.*)\n([^\n]*)$"
-  if whole then
-    local last = whole:match "([^\n]*%S[^\n]*)%s*$"
-    row.last = last and text.printable(last) or row.last
-  end
-  row.part = (rest or bytes):sub(-1024)
+  local last = whole and last_line(whole)
+  row.last = last and text.printable(last) or row.last
+  row.part = (rest or bytes):sub(-longest_line)
 end
 
 local handlers = {
@@ -92,6 +102,9 @@ local handlers = {
   end,
   cancelling = function(self, event)
     self:line("\27[33m■\27[0m", "run", plain.describe(event))
+  end,
+  warning = function(self, event)
+    self:line("\27[33m!\27[0m", event.task or "run", plain.describe(event))
   end,
   rollback_started = function(self, event)
     add(self, event, "rolling back")

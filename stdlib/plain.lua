@@ -36,6 +36,8 @@ function plain.describe(event)
     return "added " .. table.concat(event.tasks, ", ")
   elseif kind == "cancelling" then
     return "stopping" .. why
+  elseif kind == "warning" then
+    return "warning" .. why
   end
 end
 
@@ -44,9 +46,13 @@ local function output(self, event, lines)
   local key = event.task .. "\0" .. event.stream
   local bytes = (self.parts[key] or "") .. event.text
   local from = 1
-  for line, after in bytes:gmatch "([^\n]*)\n()" do
-    lines[#lines + 1] = ("%s | %s\n"):format(event.task, text.printable(line))
-    from = after
+  while true do -- a pattern would look at a long last line again from each of its bytes
+    local stop = bytes:find("\n", from, true)
+    if not stop then
+      break
+    end
+    lines[#lines + 1] = ("%s | %s\n"):format(event.task, text.printable(bytes:sub(from, stop - 1)))
+    from = stop + 1
   end
   local rest = bytes:sub(from)
   if #rest > 8192 then

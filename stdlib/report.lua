@@ -103,7 +103,8 @@ function report.write(out, document)
       end
     end
     if causes[1].log then
-      add("    all of its output: " .. causes[1].log)
+      add((causes[1].log_incomplete and "    its log is incomplete: " or "    all of its output: ")
+        .. causes[1].log)
     end
   end
   if #causes > 1 then

@@ -97,6 +97,31 @@ t.describe("tutti run", function()
     t.ok(io.open(dir .. "/undone"))
   end)
 
+  t.it("keeps up with a line that does not end", function()
+    local r = t.tutti { "run", (script(head .. 'task "a" { run = "head -c 2000000 /dev/zero" }\nreturn flow')),
+      timeout = "20s" }
+    t.eq(r.code, 0)
+  end)
+
+  t.it("says that a log cannot be written, and still tells the outcome", function()
+    local path = script(head .. 'task "a" { run = "echo out; exit 3" }\nreturn flow')
+    local r = t.tutti { "run", path, "--state", "/proc/nowhere" }
+    t.eq(r.code, 1)
+    t.has(r.stderr, 'warning: the log of task "a" is incomplete')
+    t.has(r.stderr, "its log is incomplete: /proc/nowhere")
+  end)
+
+  t.it("works with closed standard streams", function()
+    local path = script(head .. 'task "a" { run = "cat; echo out; echo err >&2" }\nreturn flow')
+    local command = { sh = { "%s run %s <&- 2>&-", os.getenv "TUTTI" or "tutti", path } }
+    local r = require("tutti").here:try(command)
+    t.eq({ r.code, r.stdout, r.stderr }, { 0, "", "" })
+    command.sh[1] = "%s run --json %s <&- >&-"
+    r = require("tutti").here:try(command)
+    t.eq(r.code, 1)
+    t.has(r.stderr, "standard output")
+  end)
+
   t.it("stores logs and artifacts below --state, else TUTTI_STATE", function()
     local path, dir = script(head .. 'task "a" { run = "echo x > f; echo log", output = "f" }\nreturn flow')
     t.eq(t.tutti { "run", path, "--state", dir .. "/one" }.code, 0)
@@ -222,6 +247,7 @@ t.describe("check and graph", function()
     local doc = t.tutti { "graph", path, "--json" }:json()
     t.eq(doc.tasks[2].needs, { "a" })
     t.eq(doc.tasks[3].after, { "a" })
+    t.has(t.tutti { "graph", path, "--json" }.stdout, '"input":[]')
   end)
 end)
 
@@ -233,6 +259,7 @@ t.describe("help and version", function()
     t.has(t.tutti { "help", "run" }.stdout, "--dry-run")
     t.has(t.tutti { "run", "--help" }.stdout, "--dry-run")
     t.match(t.tutti { "version" }.stdout, "^tutti %d+%.%d+%.%d+\n$")
+    t.eq(t.tutti { "version", "--json" }.code, 2)
   end)
 
   t.it("no command at all is a mistake", function()

@@ -68,6 +68,24 @@ t.describe("a mistake", function()
     t.has(mistake(function(task) task "t" "true" end), "expected a table")
   end)
 
+  t.it("empty command", function()
+    for _, spec in ipairs {
+      { run = "" }, { run = "true", rollback = "" }, { run = "true", health = { run = "" } },
+    } do
+      t.has(mistake(function(task) task "t" (spec) end), "an empty string is not", t.show(spec))
+    end
+  end)
+
+  t.it("bad pattern", function()
+    for pattern, why in pairs { ["/etc/passwd"] = "absolute", ["a/../b"] = '".."', ["a["] = "'['" } do
+      for _, option in ipairs { "input", "output" } do
+        local message = mistake(function(task) task "t" { run = "true", [option] = { pattern } } end)
+        t.has(message, ("task \"t\": option '%s'"):format(option))
+        t.has(message, why)
+      end
+    end
+  end)
+
   t.it("bad duration", function()
     for _, spec in ipairs {
       { run = "true", timeout = "5 parsecs" }, { run = "true", deadline = "x" },
@@ -93,7 +111,7 @@ t.describe("a mistake", function()
 
   t.it("a bad name", function()
     t.has(mistake(function(task) task "" { run = "true" } end), "empty")
-    mistake(function(task) task(5) { run = "true" } end)
+    t.has(mistake(function(task) task(5) { run = "true" } end), "task: the name must be a string")
     t.has(mistake(function(_, flow) flow:task "a" end), "not as a method")
   end)
 
@@ -108,6 +126,7 @@ t.describe("a mistake", function()
     end
     t.raises("invalid", function() tutti.workflow "" end)
     t.raises("invalid", function() tutti.workflow {} end)
+    t.raises("invalid", function() tutti.workflow "two\nlines" end)
   end)
 
   t.it("unknown names in only", function()
