@@ -1,0 +1,103 @@
+-- Files over SFTP: what the contract does not ask of every environment.
+local t = require "spec"
+local tutti = require "tutti"
+local ssh = require "_ssh"
+local env, here = ssh.env(), tutti.here
+
+local function remote_folder()
+  local dir = env:run("mktemp -d /tmp/tutti-ssh.XXXXXX").stdout:gsub("\n", "")
+  t.cleanup(function() env:try { "rm", "-rf", dir } end)
+  return dir
+end
+
+-- Names, kinds, modes, link targets and contents of a tree, as one text.
+local function picture(where, dir)
+  return where:run { sh = [[cd "$DIR" && find . -printf '%p %y %m %l\n' | LC_ALL=C sort && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum]], env = { DIR = dir } }.stdout
+end
+
+local function make_tree(dir)
+  here:run { sh = [[
+    cd "$DIR" && mkdir -p '.hidden dir/deep/deeper' empty 'sp ace'
+    printf x >.dot; printf 'a b' >'sp ace/a b'; : >zero; printf %s "$(seq 1 20000)" >numbers
+    head -c 3000000 /dev/urandom >large; chmod 600 large; chmod 750 'sp ace'; chmod 700 empty
+    printf '#!/bin/sh\n' >run; chmod 755 run; chmod 444 numbers
+    ln -s ../zero 'sp ace/up'; ln -s /nonexistent dangling; ln -s empty dirlink
+    printf y >"$(printf 'q\047uote"\\\$\n\001')"; printf z >"$(printf '\303\251\377')"; printf d >-dash
+  ]], env = { DIR = dir } }
+end
+
+t.describe("trees", function()
+  t.it("go there and come back identical", function()
+    local from, to, back = t.tmpdir(), remote_folder(), t.tmpdir()
+    make_tree(from)
+    env:upload(from, to .. "/tree")
+    t.eq(picture(env, to .. "/tree"), picture(here, from))
+    env:download(to .. "/tree", back .. "/tree")
+    t.eq(picture(here, back .. "/tree"), picture(here, from))
+    env:remove(to .. "/tree", { recursive = true })
+    t.eq(env:stat(to .. "/tree"), nil)
+  end, { timeout = 120 })
+  t.it("of a thousand small files do, too", function()
+    local from, to = t.tmpdir(), remote_folder()
+    here:run { sh = [[cd "$DIR" && for i in $(seq 1 1000); do mkdir -p d$((i % 10)); echo $i >d$((i % 10))/f$i; done]], env = { DIR = from } }
+    env:upload(from, to .. "/many")
+    t.eq(picture(env, to .. "/many"), picture(here, from))
+  end, { timeout = 120 })
+end)
+
+t.describe("a large file", function()
+  t.it("of 1 GiB goes both ways in a few MiB of memory", function()
+    local dir, to = t.tmpdir(), remote_folder()
+    here:run("truncate -s 1G %s; printf end | dd of=%s bs=1 seek=777777777 conv=notrunc status=none", dir .. "/big", dir .. "/big")
+    t.write(dir .. "/run.lua", ([[
+      local tutti = require "tutti"
+      local env = tutti.ssh { host = "127.0.0.1", port = %d, user = %q, key = %q, known_hosts = %q, config = false, agent = false }
+      local function peak()
+        for line in io.lines "/proc/self/status" do
+          local kib = line:match "^VmHWM:%%s*(%%d+)"
+          if kib then return tonumber(kib) end
+        end
+      end
+      env:write(%q, ("x"):rep(1000000))
+      env:read(%q)
+      local before = peak()
+      env:upload(%q, %q)
+      env:download(%q, %q)
+      print(peak() - before)]]):format(ssh.port, ssh.user, ssh.dir .. "/id_ed25519", ssh.dir .. "/known_hosts",
+      to .. "/x", to .. "/x", dir .. "/big", to .. "/big", to .. "/big", dir .. "/back"))
+    local r = here:run { os.getenv "TUTTI", "run", dir .. "/run.lua", env = { ASAN_OPTIONS = "quarantine_size_mb=1" } }
+    t.eq(here:try { "cmp", dir .. "/big", dir .. "/back" }.ok, true)
+    t.ok(tonumber(r.stdout) < 24 * 1024, "grew by " .. r.stdout .. " KiB")
+  end, { timeout = 280 })
+end)
+
+t.describe("a transfer that breaks", function()
+  t.it("leaves the old file as it was, and no temporary", function()
+    local server = ssh.server()
+    local far = server.env()
+    local dir = remote_folder()
+    env:write(dir .. "/file", "old")
+    local big = t.tmpdir() .. "/big"
+    here:run("head -c 200000000 /dev/zero >%s", big)
+    local r = tutti.all({
+      function() far:upload(big, dir .. "/file") end,
+      function()
+        ssh.eventually(function() return #env:list(dir) > 1 end)
+        server.control "cut"
+      end,
+    }, { errors = "collect" })
+    t.eq(r[1].ok, false)
+    t.ok(r[1].error.kind == "lost" or r[1].error.kind == "connect", tostring(r[1].error))
+    t.eq(env:read(dir .. "/file"), "old")
+  end, { timeout = 60 })
+  t.it("after which the next one has a new connection", function()
+    local server = ssh.server()
+    local far = server.env()
+    local dir = remote_folder()
+    far:write(dir .. "/a", "1")
+    server.control "cut"
+    far:write(dir .. "/a", "2")
+    t.eq(far:read(dir .. "/a"), "2")
+  end)
+end)
+t.done()
