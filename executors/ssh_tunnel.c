@@ -196,7 +196,7 @@ static int bind_port(struct tx_tunnel *t, int *fd, struct tt_error **err)
 
 static int listen_here(struct tx_tunnel *t, struct tt_error **err)
 {
-    int fd, rc = bind_port(t, &fd, err);
+    int fd = -1, rc = bind_port(t, &fd, err);
     if (rc < 0)
         return rc;
     struct sockaddr_storage bound;
