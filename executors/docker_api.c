@@ -82,7 +82,7 @@ static int use_environment(const char *host, const char *cert_path, struct tx_ht
 {
     bool tls = cert_path || wants_tls();
     int rc = use_host(host, tls, config, address, err);
-    if (rc < 0 || config->unix_socket || strncmp(config->base, "https:", 6) != 0)
+    if (rc < 0 || !config->base || config->unix_socket || strncmp(config->base, "https:", 6) != 0)
         return rc;
     char *folder = cert_path                     ? tt_strdup(cert_path)
                    : setting("DOCKER_CERT_PATH") ? tt_strdup(setting("DOCKER_CERT_PATH"))

@@ -1,6 +1,7 @@
 /* The configuration of a container from options. Pure. */
 #include "core/alloc.h"
 #include "executors/docker_image.h"
+#include "executors/number.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,8 @@ static int add_port(const char *text, json_t *exposed, json_t *bindings, struct 
             address = copy;
         }
     }
-    bool good = *inside && !inside[strspn(inside, "0123456789")] && atoi(inside) > 0 &&
-                atoi(inside) < 65536 && (!outside || !outside[strspn(outside, "0123456789")]) &&
+    int port = tx_number(inside);
+    bool good = port > 0 && port < 65536 && (!outside || !*outside || tx_number(outside) >= 0) &&
                 (strcmp(protocol, "tcp") == 0 || strcmp(protocol, "udp") == 0);
     if (good) {
         char *key = tt_format("%s/%s", inside, protocol);

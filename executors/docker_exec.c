@@ -2,6 +2,7 @@
 #include "core/fault.h"
 #include "executors/docker_exec_internal.h"
 #include "executors/docker_once.h"
+#include "executors/number.h"
 #include "executors/steps.h"
 
 #include <errno.h>
@@ -76,7 +77,7 @@ static void on_event(struct tx_docker_watch *watch, const char *action, const ch
     if (strcmp(action, "exec_die") == 0) {
         const char *code = tx_json_text(attributes, "exitCode");
         if (strcmp(tx_json_text(attributes, "execID"), exec->id) == 0 && *code)
-            ended_with(exec, atoi(code), true);
+            ended_with(exec, tx_number(code), true);
         return;
     }
     bool ours = strncmp(container, exec->container, strlen(exec->container)) == 0 ||
@@ -84,7 +85,7 @@ static void on_event(struct tx_docker_watch *watch, const char *action, const ch
     if (!ours)
         return;
     if (strcmp(action, "kill") == 0) {
-        int number = atoi(tx_json_text(attributes, "signal"));
+        int number = tx_number(tx_json_text(attributes, "signal"));
         if (number == SIGKILL || number == SIGTERM)
             exec->killed = true;
     } else if (strcmp(action, "die") == 0 || strcmp(action, "destroy") == 0) {

@@ -50,6 +50,7 @@ struct bringing {
     struct image_env *image; /* held by env */
     struct tt_scope *scope;
     char *id; /* of what was created */
+    struct tt_error *failure;
     bool pulled, commanded;
 };
 
@@ -70,6 +71,7 @@ static void bringing_free(struct tt_op *op)
     struct bringing *bringing = bringing_of(op);
     tt_env_release(&bringing->image->env);
     tt_scope_release(bringing->scope);
+    tt_error_free(bringing->failure);
     free(bringing->id);
     free(bringing);
 }
@@ -89,19 +91,27 @@ static struct tt_op *remove_container(struct image_env *image, struct tt_scope *
     return op;
 }
 
+static void on_given_up(struct tt_op *op, struct tt_op *removed)
+{
+    struct tt_error *why = bringing_of(op)->failure;
+    (void)removed; /* what is left of it, a sweep finds */
+    bringing_of(op)->failure = NULL;
+    tt_op_finish(op, why);
+}
+
+/* Finishes once what was made is gone again. */
 static void give_up(struct bringing *bringing, struct tt_error *err)
 {
     tt_fail(&err, err->kind, "%s", bringing->image->env.text);
-    if (bringing->id) { /* in the background, with time of its own */
-        struct tt_loop *loop = bringing->op.loop;
-        struct tt_scope *scope =
-            tt_scope_shielded(loop, tt_deadline_after(tt_loop_now(loop), 10000));
-        tt_op_release(remove_container(bringing->image, scope, bringing->id));
-        tt_scope_release(scope);
-    }
     tx_stream_free(bringing->image->stdin_held);
     bringing->image->stdin_held = NULL;
-    tt_op_finish(&bringing->op, err);
+    if (!bringing->id) {
+        tt_op_finish(&bringing->op, err);
+        return;
+    }
+    bringing->failure = err;
+    tx_then(&bringing->steps, &bringing->op,
+            remove_container(bringing->image, bringing->scope, bringing->id), on_given_up);
 }
 
 static void on_started(struct tt_op *op, struct tt_op *started)

@@ -16,11 +16,11 @@ struct tx_held {
     struct tt_loop *loop;
     struct tt_buf bytes[2];
     struct tx_held_read *reading[2];
-    struct tt_error *error;               /* why the streams broke */
-    bool over;                            /* nothing more will come */
-    bool open;                            /* what came may be given to readers */
-    bool hurry;                           /* the command was told to end: let more through */
-    size_t more;                          /* room beyond the usual */
+    struct tt_error *error; /* why the streams broke */
+    bool over;              /* nothing more will come */
+    bool open;              /* what came may be given to readers */
+    bool hurry;             /* the command was told to end: let more through */
+    size_t more;            /* room beyond the usual */
     struct tt_timer stuck;
     void (*wanted)(struct tx_held *held); /* somebody reads: there may be room again */
 };

@@ -12,7 +12,8 @@ struct tx_http {
     struct tt_loop *loop;
     struct tx_http_config config;
     CURLM *multi;
-    struct tt_timer timer; /* libcurl's */
+    struct tx_transfer *transfers; /* under way */
+    struct tt_timer timer;         /* libcurl's */
     char *authorization;
     char *host;
     const char *prefix; /* inside config.base */
@@ -67,8 +68,11 @@ static void kick(struct tx_http *http, curl_socket_t fd, int events)
 {
     int running;
     tx_http_retain(http);
-    http->curl->multi_socket_action(http->multi, fd, events, &running);
+    CURLMcode code = http->curl->multi_socket_action(http->multi, fd, events, &running);
     reap_done(http);
+    if (code != CURLM_OK) /* a socket could not be watched: libcurl gives everything up */
+        for (struct tx_transfer *t = http->transfers; t; t = t->next)
+            t->done(t, CURLE_FAILED_INIT);
     tx_http_release(http);
 }
 
@@ -331,6 +335,10 @@ int tx_transfer_begin(struct tx_transfer *transfer, struct tt_error **err)
     if (code != CURLM_OK)
         return tt_fail(err, TT_IO, "libcurl: %s", http->curl->multi_strerror(code));
     transfer->added = true;
+    transfer->next = http->transfers;
+    if (transfer->next)
+        transfer->next->previous = transfer;
+    http->transfers = transfer;
     return 0;
 }
 
@@ -339,8 +347,15 @@ void tx_transfer_clear(struct tx_transfer *transfer)
     struct tx_http *http = transfer->http;
     if (!http)
         return;
-    if (transfer->added)
+    if (transfer->added) {
+        if (transfer->previous)
+            transfer->previous->next = transfer->next;
+        else
+            http->transfers = transfer->next;
+        if (transfer->next)
+            transfer->next->previous = transfer->previous;
         http->curl->multi_remove_handle(http->multi, transfer->easy);
+    }
     http->curl->easy_cleanup(transfer->easy);
     http->curl->slist_free_all(transfer->route);
     transfer->http = NULL;

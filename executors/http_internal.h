@@ -13,6 +13,7 @@ struct tx_transfer {
     void (*done)(struct tx_transfer *transfer, CURLcode code);
     struct curl_slist *route; /* where to connect when the URL names somebody else */
     bool added;
+    struct tx_transfer *next, *previous; /* among the endpoint's, while added */
     char curl_text[CURL_ERROR_SIZE];
 };
 

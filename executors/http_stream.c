@@ -501,7 +501,7 @@ struct tt_op *tx_stream_write(struct tx_stream *stream, struct tt_scope *scope, 
         tt_op_finish(&writing->op, err);
         return &writing->op;
     }
-    if (length)
+    if (to && length)
         memcpy(to, data, length);
     stream->out.length += length;
     stream->writing = writing;

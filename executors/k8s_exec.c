@@ -168,11 +168,15 @@ static void over(struct tx_pod_process *process, struct tt_error *err)
 
 /* --- output --- */
 
-static void send_text(struct tx_pod_process *process, struct tt_buf *text)
+/* False when it could not be sent. Frees the text. */
+static bool send_text(struct tx_pod_process *process, struct tt_buf *text)
 {
-    if (text->length && tx_ws_send(process->ws, in_channel, text->data, text->length, NULL) == 0)
-        flush(process);
+    bool sent =
+        !text->length || tx_ws_send(process->ws, in_channel, text->data, text->length, NULL) == 0;
     tt_buf_free(text);
+    if (sent)
+        flush(process);
+    return sent;
 }
 
 void tx_pod_process_send_header(struct tx_pod_process *process)
@@ -182,7 +186,8 @@ void tx_pod_process_send_header(struct tx_pod_process *process)
         return;
     process->header_sent = true;
     tx_shim_pod_header(&text, process->reports.nonce, &process->command);
-    send_text(process, &text);
+    if (!send_text(process, &text)) /* the shim waits for it: nothing ran */
+        finish(process, TT_CONNECT, -1, "the command could not be sent");
 }
 
 static void report(struct tx_pod_process *process, const struct tx_report *what)

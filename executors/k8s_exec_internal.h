@@ -32,7 +32,7 @@ struct tx_pod_process {
     struct tx_end end;
     struct tt_job discard;
     bool header_sent;
-    int code; /* of the pod's container */
+    int code;                 /* of the pod's container */
     void (*freed)(void *arg); /* when it goes; NULL: nothing is to be done */
     void *freed_arg;
 

@@ -153,7 +153,6 @@ struct launch {
     struct tx_pod_process *process;
 };
 
-
 static struct launch *launch_of(struct tt_op *op)
 {
     return (struct launch *)(void *)op;
@@ -246,8 +245,8 @@ static void on_attached(struct tt_op *op, struct tt_op *opened)
     launch->process->freed_arg = remains;
     launch->process->launched = on_launched;
     launch->process->launched_arg = launch;
-    tx_pod_process_send_header(launch->process); /* it asked for it before we were there */
     tx_pod_process_go(launch->process);
+    tx_pod_process_send_header(launch->process); /* it asked for it before we were there */
 }
 
 /* Whether the pod's only container runs; an error when it never will. */

@@ -3,6 +3,7 @@
 #include "core/fault.h"
 #include "core/json.h"
 #include "executors/k8s_exec.h"
+#include "executors/number.h"
 #include "executors/steps.h"
 #include "executors/ws.h"
 
@@ -42,7 +43,7 @@ static int exit_code(const json_t *status)
     json_array_foreach(tx_json_at(status, "details.causes"), index,
                        cause) if (strcmp(tx_json_text(cause, "reason"), "ExitCode") == 0)
     {
-        int code = atoi(tx_json_text(cause, "message"));
+        int code = tx_number(tx_json_text(cause, "message"));
         return code > 0 && code <= 255 ? code : -1;
     }
     return -1;

@@ -63,24 +63,27 @@ struct tt_error *tx_shell_error(const char *path, const struct tt_buf *said)
 
 long tx_shell_stat_read(struct tt_stat *stat, const char *text, size_t length)
 {
-    unsigned mode, uid, gid;
-    unsigned long long size;
-    long long mtime;
-    int used = -1;
-    char *line = tt_strndup(text, length < 200 ? length : 200);
-    int got = sscanf(line, "%x %llu %lld %u %u%n", &mode, &size, &mtime, &uid, &gid, &used);
+    unsigned long long fields[5]; /* mode, size, mtime, uid, gid */
+    char *line = tt_strndup(text, length < 200 ? length : 200), *at = line;
+    for (int i = 0; i < 5 && at; i++) {
+        char *end;
+        fields[i] = strtoull(at, &end, i == 0 ? 16 : 10);
+        at = end > at && (*end == ' ' || i == 4) ? end + (i < 4) : NULL;
+    }
+    long used = at ? at - line : -1;
     free(line);
-    if (got != 5 || used < 0)
+    if (used < 0)
         return -1;
+    unsigned mode = (unsigned)fields[0];
     *stat = (struct tt_stat){.type = S_ISREG(mode)   ? TT_FILE_REGULAR
                                      : S_ISDIR(mode) ? TT_FILE_DIRECTORY
                                      : S_ISLNK(mode) ? TT_FILE_SYMLINK
                                                      : TT_FILE_OTHER,
-                             .size = size,
+                             .size = fields[1],
                              .mode = mode & 07777,
-                             .mtime = mtime,
-                             .uid = uid,
-                             .gid = gid};
+                             .mtime = (int64_t)fields[2],
+                             .uid = (unsigned)fields[3],
+                             .gid = (unsigned)fields[4]};
     return used;
 }
 

@@ -7,10 +7,7 @@
 #include "lua/lvalue.h"
 
 const struct lt_module lt_modules[] = {
-    {"host", luaopen_tutti_host},
-    {"env", luaopen_tutti_env},
-    {"client", luaopen_tutti_client},
-    {"engine", luaopen_tutti_engine},
-    {"json", luaopen_tutti_json},
-    {0, 0},
+    {"host", luaopen_tutti_host},     {"env", luaopen_tutti_env},
+    {"client", luaopen_tutti_client}, {"engine", luaopen_tutti_engine},
+    {"json", luaopen_tutti_json},     {0, 0},
 };

@@ -122,7 +122,8 @@ t.describe("secrets", function()
   end)
   it("are in no process's arguments", function(env)
     local s = secret "needle-in-a-haystack"
-    local r = env:run { sh = [[cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -c needle-in-a[-]haystack; true]],
+    local r = env:run {
+      sh = [[cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\0' '\n' | grep -c needle-in-a[-]haystack; true]],
       env = { TOKEN = s } }
     t.eq(r.stdout, "0\n")
   end)
