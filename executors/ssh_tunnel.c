@@ -253,19 +253,29 @@ static void listen_there(struct tx_tunnel *t)
 {
     int bound = t->from_port;
     LIBSSH2_SESSION *raw = tx_session_raw(t->session);
-    t->listener =
-        TT_FAULT("ssh_tunnel.listen")
-            ? NULL
-            : tx_ssh2.channel_forward_listen_ex(raw, t->from_host, t->from_port, &bound, backlog);
+    bool broken = TT_FAULT("ssh_tunnel.listen");
+    if (!broken)
+        t->listener =
+            tx_ssh2.channel_forward_listen_ex(raw, t->from_host, t->from_port, &bound, backlog);
     if (t->listener) {
         t->from_port = bound;
         tx_session_keepalive(t->session, tx_host_keepalive(t->host));
         opened(t, NULL);
-    } else if (tx_ssh2.session_last_errno(raw) != LIBSSH2_ERROR_EAGAIN ||
-               tx_session_why(t->session)) {
-        opened(t, tt_error_new(TT_PERMISSION, "the host does not listen on %s port %d: %s",
-                               t->from_host, t->from_port, tx_session_text(t->session)));
+        return;
     }
+    int rc = broken ? LIBSSH2_ERROR_SOCKET_RECV : tx_ssh2.session_last_errno(raw);
+    if (rc == LIBSSH2_ERROR_EAGAIN && !tx_session_why(t->session))
+        return;
+    struct tt_error *err = NULL;
+    if (tx_session_why(t->session) || tx_session_failed(t->session, rc, "asking for a port")) {
+        err = tt_error_copy(tx_session_why(t->session));
+        tt_fail(&err, TT_LOST, "the connection broke before the host listened on %s port %d",
+                t->from_host, t->from_port);
+    } else {
+        err = tt_error_new(TT_PERMISSION, "the host does not listen on %s port %d: %s",
+                           t->from_host, t->from_port, tx_session_text(t->session));
+    }
+    opened(t, err);
 }
 
 static void on_wake(struct tx_waiter *waiter)

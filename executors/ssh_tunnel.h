@@ -18,7 +18,7 @@ struct tx_tunnel_options {
 /* Finishes with tx_tunnel_of once connections are accepted. It then stays open in `scope` until it
  * is closed or the scope is cancelled; its connections end with it. A port here outlives lost
  * connections to the host, one there does not. Kinds: unsupported for an environment that is no ssh
- * host; connect, auth, host_key; permission, io for the port. */
+ * host; connect, auth, host_key; permission, io for the port; lost. */
 struct tt_op *tx_tunnel_open(struct tt_env *env, struct tt_scope *scope,
                              const struct tx_tunnel_options *options);
 struct tx_tunnel *tx_tunnel_of(struct tt_op *op); /* one reference; NULL on error */

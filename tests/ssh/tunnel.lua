@@ -57,6 +57,25 @@ t.describe("a tunnel", function()
     t.raises("connect", function() ssh.env({ port = 1 }):tunnel { to = 22 } end)
     t.raises("connect", function() ssh.env({ port = 1 }):tunnel { to = 22, reverse = true } end)
   end)
+  t.it("from here to there outlives lost connections, one from there to here does not", function()
+    local server = ssh.server()
+    local here <close> = server.env():tunnel { to = ssh.port }
+    local there <close> = server.env():tunnel { to = ssh.port, reverse = true }
+    t.ok(through(here.port):run("true").ok)
+    t.ok(through(there.port):run("true").ok)
+    server.control "cut"
+    ssh.eventually(function() return not there.open end, 5, "the end is noticed")
+    t.raises("connect", function() through(there.port, { connect_timeout = "1s" }):run "true" end)
+    t.ok(here.open)
+    t.ok(through(here.port, { connect_timeout = "6s" }):run("true").ok)
+  end)
+  t.it("that the server does not allow is refused", function()
+    local env_ = ssh.server({ SSHD_OPTIONS = "AllowTcpForwarding no" }).env()
+    local e = t.raises("permission", function() env_:tunnel { from = 0, to = ssh.port, reverse = true } end)
+    t.has(e.message, "127.0.0.1")
+    local here <close> = env_:tunnel { to = ssh.port }
+    t.raises("connect", function() through(here.port, { connect_timeout = "1s" }):run "true" end)
+  end)
   t.it("on a port that is taken is refused", function()
     local first <close> = env:tunnel { to = ssh.port }
     t.raises("io", function() env:tunnel { from = first.port, to = ssh.port } end)
