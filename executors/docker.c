@@ -5,7 +5,7 @@
 #include "executors/docker_events.h"
 #include "executors/docker_exec.h"
 #include "executors/shell_agent.h"
-#include "executors/shell_files.h"
+#include "executors/docker_files.h"
 
 #include <stdlib.h>
 
@@ -14,6 +14,7 @@ struct docker_env {
     struct tx_docker *docker;
     char *container;
     bool no_shell;
+    int shell; /* as in tx_docker_rooms */
 };
 
 static struct docker_env *of(const struct tt_env *env)
@@ -48,7 +49,7 @@ static const struct tt_env_class class_ = {
     .kind = "docker",
     .start = start,
     .attach = tt_env_no_attach,
-    .files = &tx_shell_files,
+    .files = &tx_docker_files,
     .resolve = tt_env_resolve_self,
     .close = close_env,
     .free = docker_env_free,
@@ -83,4 +84,9 @@ struct tx_docker *tx_docker_env_daemon(const struct tt_env *env)
 const char *tx_docker_env_container(const struct tt_env *env)
 {
     return of(env)->container;
+}
+
+struct tx_docker_rooms tx_docker_env_rooms(struct tt_env *env)
+{
+    return (struct tx_docker_rooms){of(env)->docker, of(env)->container, &of(env)->shell};
 }

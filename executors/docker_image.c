@@ -5,11 +5,11 @@
 #include "core/files.h"
 #include "executors/docker_events.h"
 #include "executors/docker_exec.h"
+#include "executors/docker_files.h"
 #include "executors/docker_once.h"
 #include "executors/docker_pull.h"
 #include "executors/http_stream.h"
 #include "executors/shell_agent.h"
-#include "executors/shell_files.h"
 #include "executors/steps.h"
 
 #include <stdlib.h>
@@ -25,6 +25,7 @@ struct image_env {
     json_t *config;
     enum tx_pull pull;
     bool keep, no_shell;
+    int shell;       /* as in tx_docker_rooms */
     char *container; /* its id, while it runs */
     struct tx_stream *stdin_held;
     struct bringing *bringing;
@@ -453,7 +454,7 @@ static const struct tt_env_class class_ = {
     .kind = "docker-image",
     .start = start,
     .attach = tt_env_no_attach,
-    .files = &tx_shell_files,
+    .files = &tx_docker_files,
     .resolve = tt_env_resolve_self,
     .close = close_env,
     .free = image_env_free,
@@ -501,4 +502,9 @@ struct tx_docker *tx_docker_image_daemon(const struct tt_env *env)
 const char *tx_docker_image_container(const struct tt_env *env)
 {
     return of(env)->container;
+}
+
+struct tx_docker_rooms tx_docker_image_rooms(struct tt_env *env)
+{
+    return (struct tx_docker_rooms){of(env)->docker, of(env)->container, &of(env)->shell};
 }

@@ -8,6 +8,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,6 +65,7 @@ static struct {
     FUNCTIONS(X)
 #undef X
     bool complete;
+    locale_t utf8;
 } lib;
 
 static void load(void)
@@ -71,6 +73,7 @@ static void load(void)
     void *library =
         TT_FAULT("tar.dlopen") ? NULL : dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
     lib.complete = library != NULL;
+    lib.utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 #define X(name)                                                                                    \
     lib.name = library ? (__typeof__(lib.name))dlsym(library, "archive_" #name) : NULL;            \
     lib.complete = lib.complete && lib.name;
@@ -82,6 +85,8 @@ static int need_library(struct tt_error **err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, load);
+    if (lib.utf8) /* of this worker thread: names pass through libarchive as they are */
+        uselocale(lib.utf8);
     if (lib.complete)
         return 0;
     return tt_fail(err, TT_UNSUPPORTED,
@@ -170,7 +175,7 @@ int tx_tar_write(int fd, const struct tx_tar_entry *entries, unsigned count, str
         lib.entry_set_size(entry, from->type == 'f' ? from->size : 0);
         if (from->type == 'l')
             lib.entry_set_symlink(entry, from->target);
-        if (lib.write_header(out, entry) != ARCHIVE_OK)
+        if (lib.write_header(out, entry) < ARCHIVE_WARN)
             rc = wrong(out, err, from->path);
         else if (from->type == 'f')
             rc = copy_content(out, from->content, from->size, from->path, err);
@@ -199,7 +204,7 @@ static int add_entry(struct archive *out, struct archive_entry *entry, const cha
     lib.entry_set_gid(entry, 0);
     lib.entry_set_uname(entry, NULL);
     lib.entry_set_gname(entry, NULL);
-    if (rc == 0 && lib.write_header(out, entry) != ARCHIVE_OK)
+    if (rc == 0 && lib.write_header(out, entry) < ARCHIVE_WARN)
         rc = wrong(out, err, path);
     if (rc == 0 && regular)
         rc = copy_content(out, content, info.st_size, path, err);
@@ -219,7 +224,7 @@ static int add_tree(struct archive *out, struct archive *disk, const char *root,
         int got = lib.read_next_header(disk, &entry);
         if (got == ARCHIVE_EOF)
             return 0;
-        if (got != ARCHIVE_OK)
+        if (got < ARCHIVE_WARN)
             return wrong(disk, err, root);
         lib.read_disk_descend(disk);
         const char *path = lib.entry_pathname(entry) + above;
@@ -274,7 +279,7 @@ int tx_tar_extract(int fd, int to, struct tt_error **err)
     if (!in)
         return -TT_IO;
     int rc = 0;
-    if (lib.read_next_header(in, &entry) != ARCHIVE_OK)
+    if (lib.read_next_header(in, &entry) < ARCHIVE_WARN)
         rc = wrong(in, err, "the archive");
     else if (lib.entry_filetype(entry) != AE_IFREG)
         rc = tt_fail(err, TT_IO, "it is no regular file");
@@ -305,7 +310,7 @@ int tx_tar_list(int fd,
         int got = lib.read_next_header(in, &entry);
         if (got == ARCHIVE_EOF)
             break;
-        if (got != ARCHIVE_OK) {
+        if (got < ARCHIVE_WARN || !lib.entry_pathname(entry)) {
             rc = wrong(in, err, "the archive");
             break;
         }
