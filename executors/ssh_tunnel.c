@@ -199,7 +199,7 @@ static int listen_here(struct tx_tunnel *t, struct tt_error **err)
     int fd = -1, rc = bind_port(t, &fd, err);
     if (rc < 0)
         return rc;
-    struct sockaddr_storage bound;
+    struct sockaddr_storage bound = {0};
     socklen_t size = sizeof bound;
     getsockname(fd, (struct sockaddr *)&bound, &size);
     t->from_port =

@@ -4,7 +4,8 @@ local tutti = require "tutti"
 local ssh = require "_ssh"
 
 local function through(port, options)
-  local all = { port = port, known_hosts = t.tmpdir() .. "/known_hosts", host_key = "accept-new", connect_timeout = "5s" }
+  local known = t.tmpdir() .. "/known_hosts"
+  local all = { port = port, known_hosts = known, host_key = "accept-new", connect_timeout = "5s" }
   for name, value in pairs(options or {}) do all[name] = value end
   return ssh.env(all)
 end
@@ -82,7 +83,8 @@ t.describe("a tunnel", function()
     t.raises("permission", function() env:tunnel { from = first.port, to = ssh.port, reverse = true } end)
   end)
   t.it("that makes no sense is invalid", function()
-    for _, options in ipairs { {}, { to = 0 }, { to = "web" }, { to = "web:x" }, { to = 70000 }, { to = 22, form = 1 } } do
+    local bad = { {}, { to = 0 }, { to = "web" }, { to = "web:x" }, { to = 70000 }, { to = 22, form = 1 } }
+    for _, options in ipairs(bad) do
       t.raises("invalid", function() env:tunnel(options) end)
     end
     t.raises("invalid", function() env:tunnel { from = "no address:0", to = 22 } end)
