@@ -30,6 +30,7 @@ static void finish(struct tx_exec *exec, enum tt_kind kind, int code, char *mess
     }
     exec->p.exit.kind = kind;
     exec->p.exit.code = kind == TT_OK ? code : -1;
+    free(exec->p.exit.message); /* of one who gave up before */
     exec->p.exit.message = message;
     tt_timer_stop(exec->loop, &exec->settle);
     tx_docker_events_leave(exec->docker, &exec->watch);

@@ -51,6 +51,7 @@ static void finish(struct tx_pod_process *process, enum tt_kind kind, int code, 
         return;
     process->p.exit.kind = kind;
     process->p.exit.code = kind == TT_OK ? code : -1;
+    free(process->p.exit.message); /* of one who gave up before */
     process->p.exit.message = message ? tt_strdup(message) : NULL;
     struct pod_write *writing = process->writing;
     process->writing = NULL;

@@ -82,7 +82,7 @@ end)
 
 t.describe("logs", function()
   t.it("end with the container, and with the loop that reads them", function()
-    local name = running "printf whole; echo; echo two >&2; sleep 1000"
+    local name = running "printf whole; echo; sleep 0.3; echo two >&2; sleep 1000"
     docker.eventually(function()
       return docker.api("GET", "/containers/" .. name .. "/logs?stderr=1") ~= ""
     end, "it spoke")
