@@ -17,6 +17,8 @@ fault.scenario(function()
   local shown = here:run { sh = "stty -echo; echo ready; cat; echo end", pty = true, stdin = "typed\n" }
   local me = here:run "id -un"
   local named = here:run { "id", "-un", user = tostring(me) }
+  -- its shell ends on TERM, and leaves a child that does not
+  local group = here:try { sh = "(trap '' TERM; sleep 30) & wait", timeout = "100ms", grace = "200ms" }
   local p = here:spawn { "cat" }
   p:write "line\n"
   p:close_stdin()
@@ -36,6 +38,7 @@ fault.scenario(function()
     fault.claim(not slow.ok and slow.duration < 20, "a command outlived its timeout")
     fault.claim(shown.stdout:find "ready" and shown.stdout:find "typed\r\nend", "a terminal lost what it showed")
     fault.claim(named.stdout == me.stdout, "a command ran as somebody else")
+    fault.claim(not group.ok and group.duration < 20, "a group outlived its timeout")
     fault.claim(not piped.ok or table.concat(lines, "|") == "line", "a stream lost lines")
   end
 end)
