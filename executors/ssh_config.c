@@ -2,6 +2,7 @@
 
 #include "core/alloc.h"
 #include "core/proc.h"
+#include "executors/number.h"
 #include "executors/ssh_keyfiles.h"
 
 #include <ctype.h>
@@ -116,7 +117,7 @@ static void take_line(struct making *m, const char *name, const char *value)
     else if (strcmp(name, "user") == 0)
         replace(&s->user, value);
     else if (strcmp(name, "port") == 0)
-        s->port = atoi(value);
+        s->port = tx_number(value);
     else if (strcmp(name, "identityfile") == 0 && strcasecmp(value, "none") != 0)
         add_path(&s->keys, value, m->home);
     else if (strcmp(name, "identitiesonly") == 0)
@@ -137,10 +138,10 @@ static void take_line(struct making *m, const char *name, const char *value)
         s->policy = policy_of(value);
     else if (strcmp(name, "hashknownhosts") == 0)
         s->hash_known_hosts = is_yes(value);
-    else if (strcmp(name, "connecttimeout") == 0 && atoi(value) > 0)
-        s->connect_timeout = (int64_t)atoi(value) * 1000;
-    else if (strcmp(name, "serveraliveinterval") == 0 && atoi(value) > 0)
-        s->keepalive = (int64_t)atoi(value) * 1000;
+    else if (strcmp(name, "connecttimeout") == 0 && tx_number(value) > 0)
+        s->connect_timeout = (int64_t)tx_number(value) * 1000;
+    else if (strcmp(name, "serveraliveinterval") == 0 && tx_number(value) > 0)
+        s->keepalive = (int64_t)tx_number(value) * 1000;
 }
 
 static void take_output(struct making *m, const char *output)

@@ -256,7 +256,7 @@ static void on_dialled(struct tt_op *op, void *arg)
         return;
     }
     /* a full queue of connections answers with a reset */
-    if (err->kind == TT_CONNECT && err->cause && err->cause->errnum == ECONNRESET)
+    if (err && err->kind == TT_CONNECT && err->cause && err->cause->errnum == ECONNRESET)
         pause_and_retry(l, err);
     else
         finish(l, err);

@@ -87,7 +87,7 @@ static void on_channel(struct tt_op *op, void *arg)
         made->lease = lease;
         t->base.wire = &made->wire;
     } else {
-        enum tt_kind kind = err->kind;
+        enum tt_kind kind = err ? err->kind : TT_CONNECT;
         tt_fail(&err, kind, "cannot reach %s through the jump host", t->target);
     }
     tt_op_release(op);

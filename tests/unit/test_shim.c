@@ -320,8 +320,7 @@ static void test_background(void **state)
 static void test_term_is_observed(void **state)
 {
     (void)state;
-    char *argv[] = {"/bin/sh", "-c", "trap 'echo bye; exit 5' TERM; kill -TERM -$PPID; wait",
-                    NULL};
+    char *argv[] = {"/bin/sh", "-c", "trap 'echo bye; exit 5' TERM; kill -TERM -$PPID; wait", NULL};
     struct tt_command c = {.argv = argv};
     struct outcome o = run(sh, &c, true, NULL);
     assert_text(&o.out, "bye\n");

@@ -7,9 +7,11 @@ local k8s = tutti.k8s
 local top = os.getenv "TUTTI_TOP"
 local cluster = { context = os.getenv "TUTTI_TEST_KUBE_CONTEXT" }
 local containerd = os.getenv "TUTTI_TEST_KUBE_RUN" .. "/node/containerd/containerd.sock"
-local target = ("ssh://%s@127.0.0.1:%s"):format(os.getenv "TUTTI_TEST_SSH_USER", os.getenv "TUTTI_TEST_SSH_PORT")
+local target = ("ssh://%s@127.0.0.1:%s"):format(os.getenv "TUTTI_TEST_SSH_USER",
+  os.getenv "TUTTI_TEST_SSH_PORT")
 local staging = tutti.env(target)
-local publish = ([[curl -fsS --unix-socket '%s' "http://docker/images/$IMAGE/get" | ctr -a '%s' -n k8s.io images import -]])
+local publish = ([[curl -fsS --unix-socket '%s' "http://docker/images/$IMAGE/get" |
+  ctr -a '%s' -n k8s.io images import -]])
   :format(os.getenv("DOCKER_HOST"):gsub("^unix://", ""), containerd)
 
 local dir = os.getenv "TUTTI_TEST_DIR" .. "/hybrid"
