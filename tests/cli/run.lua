@@ -187,7 +187,8 @@ t.describe("bad input exits 2 with one clear message", function()
     { "an unknown option", 'task "a" { runn = "true" }', "flow.lua:4.*runn.*run" },
     { "a wrong type", 'task "a" { run = "true", retries = "many" }', "flow.lua:4.*retries" },
     { "a bad duration", 'task "a" { run = "true", timeout = "5 parsecs" }', "flow.lua:4.*timeout.*5 parsecs" },
-    { "a missing parameter", 'flow:params { v = { type = "string", required = true } }\ntask "a" { run = "true" }', "v" },
+    { "a missing parameter", 'flow:params { v = { type = "string", required = true } }\n'
+      .. 'task "a" { run = "true" }', "v" },
     { "a syntax error", 'task "a" {', "flow.lua:%d" },
     { "a workflow without tasks", "", "no task" },
     { "a Lua error at load", "local x = nil; x.y = 1", "flow.lua:4" },

@@ -35,7 +35,8 @@ t.describe("build", function()
     local dir = context {
       Dockerfile = "FROM box:local\nARG WHO=nobody\nCOPY . /app/\nRUN echo \"built by $WHO\" >/app/who\nLABEL a=b\n",
       ["sub/a b.txt"] = "content", [".dot"] = "dot", ["big.log"] = "x", ["keep.log"] = "y",
-      ["node_modules/deep/f"] = "z", ["日本"] = "n", [".dockerignore"] = "# comment\n*.log\n!keep.log\n/node_modules/\nDockerfile\n",
+      ["node_modules/deep/f"] = "z", ["日本"] = "n",
+        [".dockerignore"] = "# comment\n*.log\n!keep.log\n/node_modules/\nDockerfile\n",
     }
     tutti.here:run { sh = "ln -s 'sub/a b.txt' link; mkdir empty; chmod 750 sub; chmod 711 .dot", cwd = dir }
     local said = {}

@@ -1,6 +1,6 @@
 -- Files of an image that has no shell: by the daemon's archive API.
 local t = require "spec"
-local docker = require "_docker"
+require "_docker"
 local tutti = require "tutti"
 
 t.describe("files without a shell", function()

@@ -12,7 +12,8 @@ end
 
 -- Names, kinds, modes, link targets and contents of a tree, as one text.
 local function picture(where, dir)
-  return where:run { sh = [[cd "$DIR" && find . -printf '%p %y %m %l\n' | LC_ALL=C sort && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum]], env = { DIR = dir } }.stdout
+  return where:run { sh = [[cd "$DIR" && find . -printf '%p %y %m %l\n' | LC_ALL=C sort &&
+    find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum]], env = { DIR = dir } }.stdout
 end
 
 local function make_tree(dir)
@@ -39,7 +40,8 @@ t.describe("trees", function()
   end, { timeout = 120 })
   t.it("of a thousand small files do, too", function()
     local from, to = t.tmpdir(), remote_folder()
-    here:run { sh = [[cd "$DIR" && for i in $(seq 1 1000); do mkdir -p d$((i % 10)); echo $i >d$((i % 10))/f$i; done]], env = { DIR = from } }
+    here:run { sh = [[cd "$DIR" && for i in $(seq 1 1000); do
+      mkdir -p d$((i % 10)); echo $i >d$((i % 10))/f$i; done]], env = { DIR = from } }
     env:upload(from, to .. "/many")
     t.eq(picture(env, to .. "/many"), picture(here, from))
   end, { timeout = 120 })
@@ -48,10 +50,12 @@ end)
 t.describe("a large file", function()
   t.it("of 1 GiB goes both ways in a few MiB of memory", function()
     local dir, to = t.tmpdir(), remote_folder()
-    here:run("truncate -s 1G %s; printf end | dd of=%s bs=1 seek=777777777 conv=notrunc status=none", dir .. "/big", dir .. "/big")
+    here:run("truncate -s 1G %s; printf end | dd of=%s bs=1 seek=777777777 conv=notrunc status=none",
+      dir .. "/big", dir .. "/big")
     t.write(dir .. "/run.lua", ([[
       local tutti = require "tutti"
-      local env = tutti.ssh { host = "127.0.0.1", port = %d, user = %q, key = %q, known_hosts = %q, config = false, agent = false }
+      local env = tutti.ssh { host = "127.0.0.1", port = %d, user = %q, key = %q, known_hosts = %q,
+        config = false, agent = false }
       local function peak()
         for line in io.lines "/proc/self/status" do
           local kib = line:match "^VmHWM:%%s*(%%d+)"

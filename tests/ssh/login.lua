@@ -19,12 +19,14 @@ t.describe("authentication", function()
     local dir = t.tmpdir()
     for i, how in ipairs { "-m PEM -N ''", "-m PKCS8 -N ''", "-m PEM -N sesam", "-m PKCS8 -N sesam", "-N sesam" } do
       local key = dir .. "/key" .. i
-      tutti.here:run { sh = ("cp %s/id_rsa %s; chmod 600 %s; ssh-keygen -q -p -f %s %s"):format(ssh.dir, key, key, key, how) }
+      tutti.here:run { sh = ("cp %s/id_rsa %s; chmod 600 %s; ssh-keygen -q -p -f %s %s"):format(ssh.dir, key,
+        key, key, how) }
       t.eq(whoami(ssh.env { key = key, passphrase = "sesam" }), ssh.user .. "\n", how)
     end
   end, { timeout = 120 })
   t.it("by password", function()
-    t.eq(whoami(ssh.env { key = {}, password = ssh.password, known_hosts = { ssh.dir .. "/known_hosts" } }), ssh.user .. "\n")
+    t.eq(whoami(ssh.env { key = {}, password = ssh.password, known_hosts = { ssh.dir .. "/known_hosts" } }),
+      ssh.user .. "\n")
   end)
   t.it("by an agent, with each type of key", function()
     local dir = t.tmpdir()
@@ -32,8 +34,10 @@ t.describe("authentication", function()
     t.cleanup(function() agent:kill() agent:wait() end)
     ssh.eventually(function() return tutti.here:stat(dir .. "/agent") end)
     for _, key in ipairs { "id_ed25519", "id_ecdsa", "id_rsa" } do
-      tutti.here:run { sh = { "ssh-add -q -D; ssh-add -q %s", ssh.dir .. "/" .. key }, env = { SSH_AUTH_SOCK = dir .. "/agent" } }
-      local env = ssh.env { key = {}, agent = dir .. "/agent", idle = key == "id_rsa" and "1m" or "2m", lifetime = key == "id_ecdsa" and "3m" or nil }
+      tutti.here:run { sh = { "ssh-add -q -D; ssh-add -q %s", ssh.dir .. "/" .. key },
+        env = { SSH_AUTH_SOCK = dir .. "/agent" } }
+      local env = ssh.env { key = {}, agent = dir .. "/agent", idle = key == "id_rsa" and "1m" or "2m",
+        lifetime = key == "id_ecdsa" and "3m" or nil }
       t.eq(whoami(env), ssh.user .. "\n", key)
     end
   end)
@@ -41,7 +45,8 @@ t.describe("authentication", function()
     local dir = t.tmpdir()
     tutti.here:run { "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", dir .. "/stranger" }
     local e = t.raises("auth", function()
-      ssh.env({ key = { dir .. "/stranger", ssh.dir .. "/id_encrypted", dir .. "/none" }, password = "wrong" }):run "true"
+      ssh.env({ key = { dir .. "/stranger", ssh.dir .. "/id_encrypted", dir .. "/none" },
+        password = "wrong" }):run "true"
     end)
     t.has(e.message, "stranger (refused)")
     t.has(e.message, "id_encrypted")
@@ -79,7 +84,8 @@ t.describe("host keys", function()
   end)
   t.it("hashed names and wildcards are found", function()
     local dir = t.tmpdir()
-    tutti.here:run { sh = { "cp %s %s; ssh-keygen -q -H -f %s; rm -f %s.old", ssh.dir .. "/known_hosts", dir .. "/hashed", dir .. "/hashed", dir .. "/hashed" } }
+    tutti.here:run { sh = { "cp %s %s; ssh-keygen -q -H -f %s; rm -f %s.old", ssh.dir .. "/known_hosts",
+      dir .. "/hashed", dir .. "/hashed", dir .. "/hashed" } }
     t.no(t.slurp(dir .. "/hashed"):find("127.0.0.1", 1, true))
     t.ok(ssh.env({ known_hosts = dir .. "/hashed" }):run("true").ok)
     local key = t.slurp(ssh.dir .. "/host_ed25519.pub")
@@ -129,7 +135,8 @@ Host box*
     local env = tutti.ssh { host = "box7", config = dir .. "/config" }
     t.eq(whoami(env), ssh.user .. "\n")
     t.eq(env:run("echo $SSH_CONNECTION").stdout:match "%S+ %S+ (%S+)", "127.0.0.4")
-    t.raises("auth", function() tutti.ssh({ host = "box7", user = "no-such-user", config = dir .. "/config" }):run "true" end)
+    t.raises("auth", function() tutti.ssh({ host = "box7", user = "no-such-user",
+      config = dir .. "/config" }):run "true" end)
   end)
   t.it("one that cannot be read is an error", function()
     local dir = t.tmpdir()
@@ -152,7 +159,8 @@ t.describe("the way to a host", function()
     local env = ssh.env { host = "127.0.0.5", jump = ssh.env { host = "127.0.0.2" } }
     t.eq(env:run(server_of).stdout:match "%S+ %S+ (%S+)", "127.0.0.5")
     local dir = t.tmpdir()
-    t.write(dir .. "/config", t.slurp(ssh.dir .. "/ssh_config") .. "\nHost 127.0.0.6\n  ProxyJump 127.0.0.7\nHost 127.0.0.7\n  ProxyJump 127.0.0.8\n")
+    t.write(dir .. "/config", t.slurp(ssh.dir .. "/ssh_config") .. "\nHost 127.0.0.6\n"
+      .. "  ProxyJump 127.0.0.7\nHost 127.0.0.7\n  ProxyJump 127.0.0.8\n")
     env = tutti.ssh { host = "127.0.0.6", config = dir .. "/config" }
     t.eq(env:run(server_of).stdout:match "%S+ %S+ (%S+)", "127.0.0.6")
   end)

@@ -35,7 +35,8 @@ t.describe("a connection that ends", function()
     local server = ssh.server()
     local env = server.env()
     local results = tutti.all {
-      function() return tutti.map({ 1, 2, 3, 4, 5, 6, 7, 8 }, function(i) return env:try("echo %s; sleep 880002", i) end, { parallel = 8 }) end,
+      function() return tutti.map({ 1, 2, 3, 4, 5, 6, 7, 8 },
+        function(i) return env:try("echo %s; sleep 880002", i) end, { parallel = 8 }) end,
       function()
         ssh.eventually(function() return ssh.count "sleep 880002" >= 8 end)
         server.control "cut"
@@ -51,10 +52,12 @@ t.describe("a connection that ends", function()
     local env = server.env { keepalive = "200ms" }
     local p = env:spawn "echo ready; sleep 880003"
     t.eq(p:read(), "ready\n")
-    local stopped = tutti.here:run { sh = "ss -Htnp state established 'sport = :'$PORT | grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u",
+    local stopped = tutti.here:run { sh = "ss -Htnp state established 'sport = :'$PORT |"
+      .. " grep -o 'pid=[0-9]*' | cut -d= -f2 | sort -u",
       env = { PORT = tostring(server.port) } }.stdout
     for pid in stopped:gmatch "%d+" do tutti.here:run("kill -STOP %s", pid) end
-    t.cleanup(function() for pid in stopped:gmatch "%d+" do tutti.here:try("kill -CONT %s; kill -9 %s", pid, pid) end end)
+    t.cleanup(function() for pid in stopped:gmatch "%d+" do tutti.here:try("kill -CONT %s; kill -9 %s", pid,
+      pid) end end)
     local from = tutti.now()
     local r = p:wait()
     t.eq(r.kind, "lost")
@@ -72,7 +75,8 @@ t.describe("nothing is left running", function()
     t.ok(r.duration < 2)
   end)
   t.it("after a timeout that TERM does not end", function()
-    local r = env:try { sh = "trap '' TERM; sleep 880005 & sleep 880005; sleep 880005", timeout = "200ms", grace = "300ms" }
+    local r = env:try { sh = "trap '' TERM; sleep 880005 & sleep 880005; sleep 880005", timeout = "200ms",
+      grace = "300ms" }
     t.eq(r.kind, "timeout")
     ssh.eventually(function() return ssh.count "sleep 880005" == 0 end, 2)
   end)
@@ -85,7 +89,8 @@ t.describe("nothing is left running", function()
     local dir = t.tmpdir()
     t.write(dir .. "/run.lua", ([[
       local tutti = require "tutti"
-      local env = tutti.ssh { host = "127.0.0.1", port = %d, user = %q, key = %q, known_hosts = %q, config = false, agent = false }
+      local env = tutti.ssh { host = "127.0.0.1", port = %d, user = %q, key = %q, known_hosts = %q,
+        config = false, agent = false }
       tutti.all {
         function() env:run "sleep 880007; true" end,
         function() env:run "setsid sleep 880008 & sleep 880007" end,

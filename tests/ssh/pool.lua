@@ -13,7 +13,8 @@ t.describe("limits of the server", function()
   for _, sessions in ipairs { "1", "2", "3" } do
     t.it("20 commands at once with MaxSessions " .. sessions, function()
       local env = ssh.server({ SSHD_MAX_SESSIONS = sessions }).env()
-      local got = tutti.map(numbers(20), function(i) return env:run("sleep 0.2; echo %s", i).stdout end, { parallel = 20 })
+      local got = tutti.map(numbers(20), function(i) return env:run("sleep 0.2; echo %s", i).stdout end,
+        { parallel = 20 })
       for i = 1, 20 do t.eq(got[i], i .. "\n") end
     end)
   end
@@ -35,7 +36,8 @@ t.describe("limits of the server", function()
   end, { timeout = 120 })
   t.it("a server that never has room ends in connect, in time", function()
     local server = ssh.server { SSHD_MAX_STARTUPS = "1:100:1" }
-    local hold = tutti.here:spawn { "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/" .. server.port .. "; read -r x <&3; echo held; sleep 20" }
+    local hold = tutti.here:spawn { "bash", "-c",
+      "exec 3<>/dev/tcp/127.0.0.1/" .. server.port .. "; read -r x <&3; echo held; sleep 20" }
     t.cleanup(function() hold:kill() hold:wait() end)
     t.eq(hold:read(), "held\n")
     local from = tutti.now()
@@ -67,7 +69,8 @@ end)
 t.describe("secrets", function()
   local env = ssh.env()
   t.it("no value of a variable and no password is in a process list", function()
-    local p = env:spawn { sh = "echo $TOKEN | md5sum; sleep 880020", env = { TOKEN = "hunter-8820" }, user = "root", password = ssh.password }
+    local p = env:spawn { sh = "echo $TOKEN | md5sum; sleep 880020", env = { TOKEN = "hunter-8820" },
+      user = "root", password = ssh.password }
     t.eq(#p:read(), 36)
     t.eq(ssh.count "hunter-8820", 0)
     t.eq(ssh.count(ssh.password), 0)
@@ -78,7 +81,8 @@ t.describe("secrets", function()
     local dir = t.tmpdir()
     tutti.here:run { "chmod", "777", dir }
     for _, password in ipairs { "wrong", false } do
-      local r = env:try { sh = "touch " .. dir .. "/ran; cat", user = "root", password = password or nil, stdin = "secret input\n", timeout = "20s" }
+      local r = env:try { sh = "touch " .. dir .. "/ran; cat", user = "root", password = password or nil,
+        stdin = "secret input\n", timeout = "20s" }
       t.eq(r.kind, "permission")
       t.has(r.message, "root")
       t.no(tostring(r.message):find("secret input", 1, true))
