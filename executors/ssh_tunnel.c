@@ -199,12 +199,16 @@ static int listen_here(struct tx_tunnel *t, struct tt_error **err)
     int fd = -1, rc = bind_port(t, &fd, err);
     if (rc < 0)
         return rc;
-    struct sockaddr_storage bound = {0};
+    union {
+        struct sockaddr any;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } bound;
+    memset(&bound, 0, sizeof bound);
     socklen_t size = sizeof bound;
-    getsockname(fd, (struct sockaddr *)&bound, &size);
+    getsockname(fd, &bound.any, &size);
     t->from_port =
-        ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&bound)->sin6_port
-                                          : ((struct sockaddr_in *)(void *)&bound)->sin_port);
+        ntohs(bound.any.sa_family == AF_INET6 ? bound.six.sin6_port : bound.four.sin_port);
     struct port *port = tt_zalloc(sizeof *port);
     port->fd = fd;
     port->tunnel = t;
