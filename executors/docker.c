@@ -4,8 +4,8 @@
 #include "core/files.h"
 #include "executors/docker_events.h"
 #include "executors/docker_exec.h"
-#include "executors/shell_agent.h"
 #include "executors/docker_files.h"
+#include "executors/shell_agent.h"
 
 #include <stdlib.h>
 
