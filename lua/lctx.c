@@ -81,13 +81,66 @@ static int results_newindex(lua_State *L)
     lt_invalid(L, "ctx.results cannot be changed: return the function's value instead");
 }
 
+/* A walk over the results: `for name, result in pairs(ctx.results)`, in the order of declaration.
+ */
+struct walk {
+    struct lt_ctx *ctx;
+    uint32_t *ancestors, count, at;
+};
+
+static int walk_gc(lua_State *L)
+{
+    struct walk *walk = lua_touserdata(L, 1);
+    free(walk->ancestors);
+    lt_ctx_release(walk->ctx);
+    return 0;
+}
+
+/* The next ancestor that left a value. */
+static int walk_next(lua_State *L)
+{
+    struct walk *walk = lua_touserdata(L, lua_upvalueindex(1));
+    struct tt_task_call *call = lt_ctx_call(L, walk->ctx);
+    while (walk->at < walk->count) {
+        uint32_t index = walk->ancestors[walk->at++];
+        lua_settop(L, 1);
+        lua_pushstring(L, tt_run_name(tt_engine_run(call->engine), index));
+        lua_pushvalue(L, -1);
+        if (lua_gettable(L, 1) != LUA_TNIL)
+            return 2;
+    }
+    return 0;
+}
+
+static int results_pairs(lua_State *L)
+{
+    struct lt_ctx **link = lua_touserdata(L, lua_upvalueindex(1));
+    struct tt_task_call *call = lt_ctx_call(L, *link);
+    struct walk *walk = lua_newuserdatauv(L, sizeof *walk, 0);
+    *walk = (struct walk){.ctx = *link};
+    walk->ctx->refs++;
+    if (luaL_newmetatable(L, "tutti.ctx.walk")) {
+        lua_pushcfunction(L, walk_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    struct tt_dag *dag = tt_run_dag(tt_engine_run(call->engine));
+    walk->ancestors = tt_dag_ancestors(dag, call->task, &walk->count);
+    lua_pushcclosure(L, walk_next, 1);
+    lua_pushvalue(L, 1);
+    return 2;
+}
+
 static void push_results(lua_State *L, struct lt_ctx *ctx)
 {
     lua_newtable(L);
-    lua_createtable(L, 0, 2);
+    lua_createtable(L, 0, 3);
     push_link(L, ctx);
+    lua_pushvalue(L, -1);
     lua_pushcclosure(L, results_index, 1);
-    lua_setfield(L, -2, "__index");
+    lua_setfield(L, -3, "__index");
+    lua_pushcclosure(L, results_pairs, 1);
+    lua_setfield(L, -2, "__pairs");
     lua_pushcfunction(L, results_newindex);
     lua_setfield(L, -2, "__newindex");
     lua_setmetatable(L, -2);

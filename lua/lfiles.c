@@ -47,9 +47,25 @@ static struct tt_env *check_target(lua_State *L, const char *what, const char **
     return env;
 }
 
+/* Lua has no octal numbers, so permissions are written as text; a number is taken as it is. */
 static int option_mode(const struct lt_options *o)
 {
-    return (int)lt_option_integer(o, "mode", -1, 0, 07777);
+    static const char expected[] = "permissions like \"0644\" (or that as an integer: 420)";
+    int type = lt_option_push(o, "mode"), mode = -1;
+    if (type == LUA_TSTRING) {
+        size_t length;
+        const char *text = lua_tolstring(o->L, -1, &length);
+        if (length < 3 || length > 4 || strspn(text, "01234567") != length)
+            lt_option_wrong(o, "mode", expected);
+        mode = (int)strtol(text, NULL, 8);
+    } else if (type != LUA_TNIL) {
+        lua_Integer number = lua_isinteger(o->L, -1) ? lua_tointeger(o->L, -1) : -1;
+        if (number < 0 || number > 07777)
+            lt_option_wrong(o, "mode", expected);
+        mode = (int)number;
+    }
+    lua_pop(o->L, 1);
+    return mode;
 }
 
 /* --- contents --- */

@@ -156,7 +156,7 @@ static int flow_fn(lua_State *L)
     struct lt_flow *flow = lt_check_flow(L, 1);
     const char *name = lt_check_string(L, 2, "flow:fn", "name");
     lt_check_function(L, 3, "flow:fn", "the function");
-    if (flow->ctx)
+    if (flow->ctx || flow->running)
         lt_invalid(L, "flow:fn names functions while the file loads, not while a task runs");
     lua_getiuservalue(L, 1, 1); /* { name = true } */
     if (lua_getfield(L, -1, name) != LUA_TNIL)

@@ -193,6 +193,13 @@ static int columns(lua_State *L)
     return 1;
 }
 
+/* raise(err): with the user's file and line before the message. */
+static int raise_(lua_State *L)
+{
+    lua_settop(L, 1);
+    lt_raise_value(L);
+}
+
 int luaopen_tutti_host(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -208,6 +215,7 @@ int luaopen_tutti_host(lua_State *L)
         {"gate", lt_gate},
         {"task", task},
         {"program", program},
+        {"raise", raise_},
         {"exit", exit_},
         {"exiting", exiting},
         {"script", script},

@@ -98,7 +98,7 @@ static int make_secret(lua_State *L)
     secret->text[length] = 0;
     if (luaL_newmetatable(L, type_name)) {
         luaL_setfuncs(L, methods, 0);
-        lua_pushliteral(L, "a secret");
+        lua_pushliteral(L, "secret");
         lua_setfield(L, -2, "__name");
         lua_pushboolean(L, 0);
         lua_setfield(L, -2, "__metatable");

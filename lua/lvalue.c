@@ -205,7 +205,8 @@ static json_t *convert(lua_State *L, int index, const struct spot *spot, struct 
         return convert_table(L, index, spot, err);
     default: {
         char is[64];
-        snprintf(is, sizeof is, "is a %s", luaL_typename(L, index));
+        bool named = luaL_getmetafield(L, index, "__name") == LUA_TSTRING;
+        snprintf(is, sizeof is, "is a %s", named ? lua_tostring(L, -1) : luaL_typename(L, index));
         return refuse(spot, err, is);
     }
     }

@@ -19,13 +19,21 @@ local modules = {
 }
 local same = { ["--help"] = "help", ["-h"] = "help", ["--version"] = "version", ["-V"] = "version" }
 
--- What a person is told about an error: its message, and for a mistake in a script the traceback.
+-- What a person is told about an error: its message, what a failed command said, and where the script
+-- was; a refusal names its line already, and nobody made a mistake where something was interrupted.
 local function describe(err)
   if type(err) ~= "table" then
     return tostring(err), nil
   end
-  local traceback = err.kind == "script" and err.traceback
-  return tostring(err) .. (traceback and "\n" .. traceback or ""), err.kind
+  local parts = { tostring(err) }
+  local result = type(err.result) == "userdata" and err.result -- a user's own error may have anything
+  for _, line in ipairs(text.last_lines(result and result.stderr)) do
+    parts[#parts + 1] = "  | " .. line
+  end
+  if type(err.traceback) == "string" and err.kind ~= "invalid" and err.kind ~= "cancelled" then
+    parts[#parts + 1] = err.traceback
+  end
+  return table.concat(parts, "\n"), err.kind
 end
 
 local function complain(err)

@@ -5,16 +5,7 @@ local text = require "tutti.text"
 
 local report = {}
 
-local most_lines = 20  -- of a failed command's output
 local most_rows = 200  -- of the table; above it, only what did not complete
-
-local function last_lines(output)
-  local lines = {}
-  for line in (output or ""):gmatch "[^\n]+" do
-    lines[#lines + 1] = text.printable(line)
-  end
-  return table.move(lines, math.max(1, #lines - most_lines + 1), #lines, 1, {})
-end
 
 local function status_of(task)
   local status = task.status
@@ -92,8 +83,8 @@ function report.write(out, document)
   if causes[1] then
     add "first cause:"
     cause_lines(causes[1], add)
-    local stderr = last_lines(causes[1].stderr)
-    local output = #stderr > 0 and stderr or last_lines(causes[1].stdout)
+    local stderr = text.last_lines(causes[1].stderr)
+    local output = #stderr > 0 and stderr or text.last_lines(causes[1].stdout)
     for _, line in ipairs(output) do
       add("    | " .. line)
     end

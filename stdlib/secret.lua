@@ -16,7 +16,7 @@ local sources = {}
 function sources.env(name)
   local value = os.getenv(name)
   if not value then
-    error(text.invalid("tutti.secret: the environment variable %s is not set", name), 0)
+    host.raise(text.invalid("tutti.secret: the environment variable %s is not set", name))
   end
   return value
 end
@@ -34,24 +34,25 @@ sources.prompt = host.ask
 return function(options)
   local kind, source
   if type(options) ~= "table" then
-    error(text.invalid("tutti.secret takes a table, got a %s", type(options)), 0)
+    host.raise(text.invalid("tutti.secret takes a table like { env = \"NAME\" }, got a %s",
+      type(options)))
   end
   for name, value in pairs(options) do
     if not sources[name] then
       local near = text.suggest(tostring(name), { "env", "file", "command", "prompt" })
-      error(text.invalid("tutti.secret: unknown option '%s'%s", name,
-        near and (", did you mean '%s'?"):format(near) or ""), 0)
+      host.raise(text.invalid("tutti.secret: unknown option '%s'%s", name,
+        near and (", did you mean '%s'?"):format(near) or ""))
     elseif kind then
-      error(text.invalid("tutti.secret: one of env, file, command, prompt; not both %s and %s",
-        kind, name), 0)
+      host.raise(text.invalid("tutti.secret: one of env, file, command, prompt; not both %s and %s",
+        kind, name))
     elseif type(value) ~= "string" and not (name == "command" and type(value) == "table") then
-      error(text.invalid("tutti.secret: option '%s' must be a string, got a %s", name,
-        type(value)), 0)
+      host.raise(text.invalid("tutti.secret: option '%s' must be a string, got a %s", name,
+        type(value)))
     end
     kind, source = name, value
   end
   if not kind then
-    error(text.invalid "tutti.secret: one of env, file, command, prompt is needed", 0)
+    host.raise(text.invalid "tutti.secret: one of env, file, command, prompt is needed")
   elseif host.forbidden() then
     return host.secret "only looked at"
   end

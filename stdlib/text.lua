@@ -86,6 +86,17 @@ function text.printable(line)
   return (line:gsub("[\128-\255]", "?"))
 end
 
+local most_lines = 20
+
+-- The last lines of a command's output that hold something.
+function text.last_lines(output)
+  local lines = {}
+  for line in (output or ""):gmatch "[^\n]+" do
+    lines[#lines + 1] = text.printable(line)
+  end
+  return table.move(lines, math.max(1, #lines - most_lines + 1), #lines, 1, {})
+end
+
 -- At most `width` characters, the cut marked.
 function text.cut(line, width)
   local length = utf8.len(line) or #line

@@ -157,7 +157,7 @@ function Environment:kind() end
 function Environment:read(path, options) end
 
 ---@class tutti.ModeOptions
----@field mode? integer permission bits
+---@field mode? string|integer permissions: "0644", or that as an integer (420)
 
 ---Atomically; an existing file keeps its mode and owner, and a symlink is followed.
 ---@param path string

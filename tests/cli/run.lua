@@ -23,6 +23,18 @@ t.describe("tutti run", function()
     t.eq(r.stdout, "2\t--json\t-x\t" .. path .. "\n")
   end)
 
+  t.it("shows where a script failed, and what the failed command said", function()
+    local r = t.tutti { "run", (script [[
+      local function inner() require("tutti").here:run "echo why >&2; exit 3" end
+      local function outer() inner() end
+      outer()]]) }
+    t.eq(r.code, 1)
+    t.match(r.stderr, "^tutti: [^\n]*flow.lua:1: ended with code 3\n  | why\nstack traceback:\n")
+    t.match(r.stderr, "flow.lua:1: in [^\n]*'inner'\n[^\n]*flow.lua:2: in [^\n]*'outer'\n[^\n]*flow.lua:3: ")
+    r = t.tutti { "run", (script 'error { result = 5, traceback = {} }') }
+    t.match(r.stderr, "^tutti: table: [^\n]*\n$")
+  end)
+
   t.it("exits 0 for a completed workflow and writes progress to stderr only", function()
     local r = t.tutti { "run", (script(head .. 'task "a" { run = "echo out" }\nreturn flow')) }
     t.eq(r.code, 0)

@@ -38,7 +38,7 @@ t.describe("json", function()
     end
     refuses("the value%.a%[2%]%.f is a function", { a = { 1, { f = print } } })
     refuses("is a thread", { coroutine.create(print) })
-    refuses("is a userdata", { io.stdout })
+    refuses("is a FILE", { io.stdout })
     refuses("the value%[1%] is not a finite number", { 0 / 0 })
     refuses("not a finite", { math.huge })
     refuses("%.s is a string that is not UTF%-8", { s = "\255" })

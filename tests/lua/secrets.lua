@@ -29,7 +29,7 @@ t.describe("tutti.secret", function()
     t.has(t.raises("invalid", function() tutti.secret { flie = "x" } end).message, "file")
     t.raises("invalid", function() tutti.secret { env = "A", file = "B" } end)
     t.raises("invalid", function() tutti.secret {} end)
-    t.raises("invalid", function() tutti.secret "text" end)
+    t.match(t.raises("invalid", function() tutti.secret "text" end).message, "^[^\n]*secrets.lua:%d+: ")
     t.has(t.raises("invalid", function() tutti.secret { env = "NO_SUCH_VARIABLE" } end).message,
       "NO_SUCH_VARIABLE")
     t.raises("invalid", function() tutti.secret { command = "true" } end)

@@ -28,6 +28,31 @@ t.describe("ctx", function()
     t.match(tasks.b.error.message, 'there is no task "nobody"')
   end)
 
+  t.it("walks over the results of all that come before, in the order of declaration", function()
+    local made, task, dir = flow.new()
+    task "m" { matrix = { v = { 1, 2 } }, run = "echo $MATRIX_v" }
+    task "silent" { run = function() end }
+    task "f" { needs = "m", run = function() return "value" end }
+    task "other" { run = "true" }
+    task "end" { needs = { "f", "silent" }, run = function(ctx)
+      local seen = {}
+      for name, result in pairs(ctx.results) do
+        seen[#seen + 1] = name .. "=" .. tostring(result)
+      end
+      return seen
+    end }
+    local _, tasks = flow.run(made, dir)
+    t.eq(tasks["end"].output, { "m[v=1]=1", "m[v=2]=2", "f=value" })
+  end)
+
+  t.it("names no functions while a task runs", function()
+    local made, task, dir = flow.new()
+    task "a" { run = function() made:fn("late", print) end }
+    local _, tasks = flow.run(made, dir)
+    t.eq(tasks.a.error.kind, "invalid")
+    t.has(tasks.a.error.message, "while the file loads")
+  end)
+
   t.it("is over when the function has ended", function()
     local made, task, dir = flow.new()
     local kept
