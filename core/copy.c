@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { at_once = 8 };
+/* Small files wait for answers most of their time, large ones for room and memory. */
+enum { at_once = 64, large_at_once = 8, large_size = 512 * 1024 };
 
 struct item {
     struct item *next;
@@ -21,6 +22,7 @@ struct item {
     struct tt_file *source, *target;
     char sha256[tt_digest_hex_size];
     bool listed;     /* a directory whose children are known */
+    bool large;      /* counted as one */
     size_t children; /* those that are not yet there */
 };
 
@@ -29,7 +31,7 @@ struct copy {
     struct tt_scope *steps; /* cancelled with the operation, and by its first error */
     struct tt_env *from, *to;
     struct item *pending;
-    unsigned running;
+    unsigned running, large;
     struct tt_error *error;
 };
 
@@ -95,6 +97,8 @@ static void item_over(struct item *item)
 static void item_ends(struct item *item)
 {
     struct copy *copy = item->copy;
+    if (item->large)
+        copy->large--;
     item_over(item);
     copy->running--;
     go_on(copy);
@@ -264,15 +268,25 @@ static void start(struct item *item)
     }
 }
 
+static bool has_room(const struct copy *copy, bool large)
+{
+    return copy->error || (copy->running < at_once && (!large || copy->large < large_at_once));
+}
+
 static void go_on(struct copy *copy)
 {
-    while (copy->pending && (copy->error || copy->running < at_once)) {
+    while (copy->pending) {
         struct item *item = copy->pending;
+        bool large = item->stat.type == TT_FILE_REGULAR && item->stat.size >= large_size;
+        if (!has_room(copy, large))
+            break;
         copy->pending = item->next;
         if (copy->error) {
             item_over(item);
         } else {
             copy->running++;
+            copy->large += large;
+            item->large = large;
             start(item);
         }
     }

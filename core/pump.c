@@ -4,7 +4,9 @@
 
 #include <stdlib.h>
 
-enum { chunk = 256 * 1024, hash_inline = 32 * 1024 };
+/* A turn costs two waits for a thread: the more there is to come, the larger it is. */
+enum { chunk = 256 * 1024, large_chunk = 1024 * 1024, large_size = 16 * 1024 * 1024 };
+enum { hash_inline = 32 * 1024 };
 
 struct pump {
     struct tt_pump_op result;
@@ -79,7 +81,8 @@ static void on_read(struct tt_op *step, void *arg)
 static void read_more(struct pump *pump)
 {
     /* one byte more than there should be, so that the end shows at once */
-    uint64_t want = pump->left < chunk ? pump->left + 1 : chunk;
+    uint64_t most = pump->left >= large_size ? large_chunk : chunk;
+    uint64_t want = pump->left < most ? pump->left + 1 : most;
     pump->running++;
     tt_op_await(pump->from->class_->read(pump->from, pump->steps, (size_t)want), on_read, pump);
 }

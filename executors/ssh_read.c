@@ -67,15 +67,16 @@ static void ask_ahead(struct reader *r)
     }
 }
 
-/* Gives what is there; false: nothing yet. */
-static bool give(struct reader *r, struct read_op *op)
+static void finish(struct reader *r, struct read_op *op, struct tt_error *err)
 {
-    if (r->error) {
-        op->reader = NULL;
-        r->op = NULL;
-        tt_op_finish(&op->base.op, tt_error_copy(r->error));
-        return true;
-    }
+    op->reader = NULL;
+    r->op = NULL;
+    tt_op_finish(&op->base.op, err);
+}
+
+/* Parts that were handed over make room for others. */
+static void drop_given(struct reader *r)
+{
     struct part *part = &r->parts[r->first];
     while (r->count && part->done && part->given == part->data.length && !part->end) {
         tt_buf_free(&part->data);
@@ -83,37 +84,63 @@ static bool give(struct reader *r, struct read_op *op)
         r->count--;
         part = &r->parts[r->first];
     }
-    if (!r->count && r->ended) {
+}
+
+/* What has arrived without a gap, at most max. */
+static size_t available(const struct reader *r, size_t max)
+{
+    size_t have = 0;
+    for (unsigned i = 0; i < r->count && have < max; i++) {
+        const struct part *part = &r->parts[(r->first + i) % max_parts];
+        if (!part->done)
+            break;
+        have += part->data.length - part->given;
+    }
+    return have < max ? have : max;
+}
+
+static void take(struct reader *r, struct tt_bytes *bytes, size_t length)
+{
+    struct part *part = &r->parts[r->first];
+    bytes->length = length;
+    if (length && !part->given && length == part->data.length && !part->end) {
+        bytes->data = tt_buf_take(&part->data);
+        part->given = 0;
+        return;
+    }
+    bytes->data = length ? tt_alloc(length) : NULL;
+    for (size_t at = 0; at < length;) {
+        part = &r->parts[r->first];
+        size_t have = part->data.length - part->given;
+        if (have > length - at)
+            have = length - at;
+        memcpy(bytes->data + at, part->data.data + part->given, have);
+        part->given += have;
+        at += have;
+        drop_given(r);
+    }
+}
+
+/* Gives what is there; false: nothing yet. */
+static bool give(struct reader *r, struct read_op *op)
+{
+    drop_given(r);
+    if (!r->count && r->ended && !r->error) {
         r->ended = false; /* the file grew: go on */
         ask_ahead(r);
-        return false;
     }
-    if (!r->count || !part->done)
-        return false;
-    size_t have = part->data.length - part->given;
-    if (have > op->max)
-        have = op->max;
-    if (have && part->given == 0 && have == part->data.length && !part->end) {
-        op->base.bytes.length = have;
-        op->base.bytes.data = tt_buf_take(&part->data);
-    } else if (have) {
-        op->base.bytes.data = tt_alloc(have);
-        op->base.bytes.length = have;
-        memcpy(op->base.bytes.data, part->data.data + part->given, have);
-        part->given += have;
+    if (r->error) {
+        finish(r, op, tt_error_copy(r->error));
+        return true;
     }
-    op->reader = NULL;
-    r->op = NULL;
+    if (!r->count || !r->parts[r->first].done)
+        return false;
+    take(r, &op->base.bytes, available(r, op->max));
     if (r->window < max_parts)
         r->window *= 2;
-    if (r->count && r->parts[r->first].done && !r->parts[r->first].end &&
-        r->parts[r->first].given == r->parts[r->first].data.length) {
-        tt_buf_free(&r->parts[r->first].data);
-        r->first = (r->first + 1) % max_parts;
-        r->count--;
-    }
+    drop_given(r);
     ask_ahead(r);
-    tt_op_finish(&op->base.op, NULL);
+    finish(r, op, NULL);
     return true;
 }
 
