@@ -45,6 +45,25 @@ static void on_client(struct tt_op *op, void *arg)
     }
 }
 
+/* The first request of an operation changes nothing that a second one would not find as it wants it
+ * (the temporaries have random names): a pooled connection that had ended unseen is replaced. */
+static void on_first(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct tx_task *task = arg;
+    if (reply->status != TX_SFTP_LOST || task->retried) {
+        task->first_done(arg, reply);
+        return;
+    }
+    task->retried = true;
+    task->asked = false;
+    tx_texts_clear(&task->names);
+    task->at = 0;
+    tx_sftp_forget(task->sftp, task);
+    tx_sftp_release(task->sftp);
+    task->sftp = NULL;
+    tx_task_begin(task);
+}
+
 struct tt_op *tx_task_begin(struct tx_task *task)
 {
     struct tt_op *op = &task->as.op;
@@ -96,6 +115,11 @@ void tx_task_clear(struct tx_task *task)
 uint32_t tx_task_ask(struct tx_task *task, enum tx_sftp_type type, struct tt_buf *payload,
                      tx_sftp_done *done)
 {
+    if (!task->asked) {
+        task->asked = true;
+        task->first_done = done;
+        done = on_first;
+    }
     uint32_t id = tx_sftp_send(task->sftp, type, payload, done, task);
     tt_buf_free(payload);
     return id;

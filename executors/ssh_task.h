@@ -28,6 +28,9 @@ struct tx_task {
     struct tx_texts names;
     size_t at;
     uint32_t first_id; /* of requests that were sent together */
+    tx_sftp_done *first_done;
+    bool asked;   /* a request was sent */
+    bool retried; /* … and lost with its connection, before any answer: begun again on another */
 };
 
 /* The class says what is freed with it: one of core/files.h's free functions. */

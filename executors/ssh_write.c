@@ -228,6 +228,7 @@ static struct tt_op *writer_commit(struct tt_file *file, struct tt_scope *scope)
     task->sftp = w->sftp;
     tx_sftp_retain(w->sftp);
     task->other = (char *)w;
+    task->asked = true; /* what is lost now is lost */
     w->commit = task;
     if (w->size >= 0 && (uint64_t)w->size != w->offset && !w->error)
         w->error = tt_error_new(TT_IO, "cannot write %s: %lld bytes were announced, %llu came",
@@ -448,6 +449,7 @@ static void opening_go(struct tx_task *task)
                        tt_error_new(TT_IO, "cannot write %s: a directory's name", task->path));
         return;
     }
+    free(o->final);
     o->final = tt_strdup(task->path);
     tx_task_ask_path(task, TX_SFTP_LSTAT, o->final, on_old);
 }
