@@ -191,7 +191,7 @@ static int add_entry(struct archive *out, struct archive_entry *entry, const cha
     char *source = tt_strdup(lib.entry_sourcepath(entry));
     bool regular = lib.entry_filetype(entry) == AE_IFREG;
     int content = -1, rc = 0;
-    struct stat info;
+    struct stat info = {0};
     if (regular) {
         content = TT_FAULT("tar.open") ? -1 : open(source, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         if (content < 0 || fstat(content, &info) < 0)
