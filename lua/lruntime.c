@@ -182,7 +182,7 @@ static int isatty_(lua_State *L)
     return 1;
 }
 
-/* columns(fd): the terminal's width, or nil. */
+/* columns(fd): the terminal's width and height, or nil. */
 static int columns(lua_State *L)
 {
     struct winsize size;
@@ -190,7 +190,8 @@ static int columns(lua_State *L)
     if (ioctl(fd, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
         return 0;
     lua_pushinteger(L, size.ws_col);
-    return 1;
+    lua_pushinteger(L, size.ws_row);
+    return 2;
 }
 
 /* raise(err): with the user's file and line before the message. */

@@ -1,6 +1,7 @@
 -- A run's progress on a terminal: what ended scrolls up as lines; below them stand the running tasks,
 -- each with its time and last line of output, and how much is done. Redrawn when something happened,
--- ten times a second at most, and each second for the clocks.
+-- ten times a second at most, and each second for the clocks. What scripts write to the terminal
+-- meanwhile goes above the running tasks.
 --
 -- The same interface as plain.lua.
 
@@ -19,9 +20,47 @@ local marks = {
 local most_lines = 12
 local longest_line = 1024 -- bytes of a line that are looked at
 
+-- While the view is open, `print` and the files' `write` make room on the terminal first. A line that
+-- is not complete yet keeps it: nothing is drawn until its end.
+local function watch_writes(self)
+  local methods = getmetatable(self.out).__index
+  local saved = { print = print, io_write = io.write, write = methods.write }
+  local on_terminal = {}
+  for fd, file in ipairs { io.stdout, io.stderr } do
+    on_terminal[file] = host.isatty(fd) or nil
+  end
+  local function before(file, ...)
+    if on_terminal[file] and select("#", ...) > 0 then
+      self:clear()
+      local last = select(-1, ...)
+      self.held = type(last) ~= "string" or last:sub(-1) ~= "\n"
+    end
+  end
+  local function watched_print(...)
+    before(io.stdout, "\n")
+    return saved.print(...)
+  end
+  local function watched_io_write(...)
+    before(io.output(), ...)
+    return saved.io_write(...)
+  end
+  function methods.write(file, ...)
+    before(file, ...)
+    return saved.write(file, ...)
+  end
+  print, io.write = watched_print, watched_io_write -- luacheck: ignore
+  self.write = saved.write
+  self.unwatch = function()
+    methods.write = saved.write
+    print = print == watched_print and saved.print or print -- luacheck: ignore
+    io.write = io.write == watched_io_write and saved.io_write or io.write -- luacheck: ignore
+  end
+end
+
 function live.new(out)
   local self = setmetatable({ out = out, running = {}, order = {}, done = 0, total = 0, drawn = 0,
     scroll = {}, changed = true, open = true }, live)
+  watch_writes(self)
   self.clock = tutti.spawn(function()
     while self.open do
       tutti.sleep "100ms"
@@ -117,7 +156,7 @@ local handlers = {
 
 -- A line that stays.
 function live:line(mark, task, words)
-  self.scroll[#self.scroll + 1] = ("%s %s  %s"):format(mark or " ", task, words)
+  self.scroll[#self.scroll + 1] = ("%s %s  %s\27[K\n"):format(mark or " ", task, words)
 end
 
 function live:events(events, n)
@@ -130,15 +169,16 @@ function live:events(events, n)
   end
 end
 
-local function rows(self, width)
+local function rows(self, width, height)
   local lines, now, widest = {}, tutti.now(), 0
-  for k = 1, math.min(#self.order, most_lines) do
+  local most = math.max(1, math.min(most_lines, height - 3))
+  for k = 1, math.min(#self.order, most) do
     widest = math.max(widest, utf8.len(self.order[k]) or #self.order[k])
   end
   widest = math.min(widest, 32)
   for k, task in ipairs(self.order) do
-    if k > most_lines then
-      lines[#lines + 1] = ("  … and %d more"):format(#self.order - most_lines)
+    if k > most then
+      lines[#lines + 1] = ("  … and %d more"):format(#self.order - most)
       break
     end
     local row = self.running[task]
@@ -154,20 +194,36 @@ local function rows(self, width)
   return lines
 end
 
+local function up(self)
+  return (self.drawn > 0 and ("\27[%dA"):format(self.drawn) or "") .. "\r"
+end
+
+-- Takes the running tasks off the terminal, until they are drawn again.
+function live:clear()
+  if self.drawn > 0 then
+    self.write(self.out, up(self), "\27[J", table.concat(self.scroll))
+    self.out:flush()
+    self.scroll, self.drawn, self.changed = {}, 0, true
+  end
+end
+
+-- Line by line over what stood there: clearing all at once would flicker, and some terminals keep a
+-- cleared screen in their history. Nothing wraps: a row that did would be two.
 function live:draw(last)
-  local width = math.max(host.columns(2) - 1, 20)
-  local lines = last and {} or rows(self, width)
-  local up = self.drawn > 0 and ("\27[%dA"):format(self.drawn) or ""
-  local block = { up, "\r\27[J" }
-  for _, line in ipairs(self.scroll) do
-    block[#block + 1] = line .. "\n"
+  if self.held and not last then
+    return
   end
+  local columns, height = host.columns(2)
+  local width = math.max((columns or 80) - 1, 20)
+  local lines = last and {} or rows(self, width, height or 24)
+  local block = { self.held and "\n" or up(self), table.concat(self.scroll), "\27[?7l" }
   for _, line in ipairs(lines) do
-    block[#block + 1] = line .. "\n"
+    block[#block + 1] = line .. "\27[K\n"
   end
-  self.out:write(table.concat(block))
+  block[#block + 1] = "\27[?7h\27[J"
+  self.write(self.out, table.concat(block))
   self.out:flush()
-  self.scroll, self.drawn, self.changed = {}, #lines, false
+  self.scroll, self.drawn, self.changed, self.held = {}, #lines, false, false
 end
 
 function live:finish()
@@ -175,6 +231,7 @@ function live:finish()
     self.open = false
     self.clock:cancel()
     self:draw(true)
+    self.unwatch()
   end
 end
 

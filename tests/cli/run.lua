@@ -109,6 +109,25 @@ t.describe("tutti run", function()
     t.ok(io.open(dir .. "/undone"))
   end)
 
+  t.it("shows running tasks on a terminal, and keeps what a script prints there", function()
+    local path = script(head .. [[
+      task "waits" { run = "echo shown; sleep 0.6" }
+      task "prints" { run = function()
+        tutti.sleep "250ms"
+        print "printed"
+        io.stderr:write "no line"
+        tutti.sleep "250ms"
+        io.stderr:write " end\n"
+      end }
+      return flow]])
+    local r = require("tutti").here:try { "script", "-qec", "stty cols 80 rows 24; "
+      .. (os.getenv "TUTTI" or "tutti") .. " run " .. path, "/dev/null" }
+    t.match(r.stdout, "waits +%d+ ms  shown")
+    t.has(r.stdout, "0/2 done, 2 running")
+    t.has(r.stdout, "\27[J" .. "printed\r\nno line end\r\n")
+    t.match(r.stdout, "\27%[2A\r[^\n]*✓[^\n]* waits  completed")
+  end)
+
   t.it("keeps up with a line that does not end", function()
     local r = t.tutti { "run", (script(head .. 'task "a" { run = "head -c 2000000 /dev/zero" }\nreturn flow')),
       timeout = "20s" }
