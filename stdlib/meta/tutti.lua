@@ -202,9 +202,7 @@ function Environment:stat(path, options) end
 ---@class tutti.Tunnel
 ---@field port integer that is listened on
 ---@field open boolean
-local Tunnel = {}
-
-function Tunnel:close() end
+---@field close fun(self: tutti.Tunnel)
 
 ---An ssh host's: connections to `from` lead to `to`, until it is closed or the task that opened it ends.
 ---@param options tutti.TunnelOptions
@@ -414,7 +412,18 @@ function tutti.docker(container) end
 ---@field deployment? string one of its ready pods, the oldest
 ---@field selector? string|table<string, string> one ready pod with these labels, the oldest
 ---@field container? string
+---@field job? tutti.K8sJob every command is a Job of its own, in place of pod, deployment and selector
 ---@field limit? integer commands at once
+
+---@class tutti.K8sJob
+---@field image string it needs /bin/sh
+---@field env? table<string, string>
+---@field labels? table<string, string>
+---@field service_account? string
+---@field cpu? string a quantity: "500m"
+---@field memory? string a quantity: "256Mi"
+---@field pull? "missing"|"always"|"never"
+---@field pod? table what the pod's specification has beside
 
 ---@param pod string|tutti.K8sOptions "namespace/pod/container", or a table
 ---@return tutti.Environment

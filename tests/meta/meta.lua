@@ -86,6 +86,7 @@ local function live_objects()
     ["tutti.Task"] = tutti.spawn(function() end),
     ["tutti.Json"] = tutti.json,
     ["tutti.Docker"] = tutti.docker,
+    ["tutti.K8s"] = tutti.k8s,
     ["tutti.engine.Outcome"] = outcome(),
     engine = require "tutti.engine",
   }
