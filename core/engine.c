@@ -274,12 +274,26 @@ static void begin_job(struct tt_job *job)
     pump(engine);
 }
 
+/* Functions are told at once, before the pump can be: the code of one may be what is interrupted, and
+ * may not return to the loop by itself. */
+static void tell_steps(struct tt_engine *engine)
+{
+    struct tt_error *why = engine_stop_reason(engine);
+    for (uint32_t i = 0; i < engine->state_room; i++)
+        if (engine->states[i] && engine->states[i]->step)
+            step_interrupt(engine->states[i]->step, why);
+    tt_error_free(why);
+}
+
 static void engine_cancel(struct tt_op *op, const struct tt_error *why)
 {
     struct tt_engine *engine = tt_engine_of(op);
     if (!engine->why)
         engine->why = tt_error_copy(why);
+    bool before = tt_run_interrupted(engine->run);
     tt_run_cancel(engine->run, tt_loop_now(op->loop));
+    if (!before && tt_run_interrupted(engine->run))
+        tell_steps(engine);
     tt_loop_post(op->loop, &engine->job);
 }
 

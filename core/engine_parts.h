@@ -70,6 +70,8 @@ int engine_inputs(struct tt_engine *engine, uint32_t task, const struct tt_names
 /* Begins the operation that the effect orders. Its end goes to engine_ended, later. */
 void step_begin(struct tt_engine *engine, const struct tt_effect *effect);
 void step_cancel(struct step *step, const struct tt_error *why);
+/* The same, unless it is a rollback: those are what an interruption leads to. */
+void step_interrupt(struct step *step, const struct tt_error *why);
 
 /* --- the command of a step: engine_command.c --- */
 

@@ -377,3 +377,9 @@ void step_cancel(struct step *step, const struct tt_error *why)
 {
     tt_scope_cancel(step->scope, why);
 }
+
+void step_interrupt(struct step *step, const struct tt_error *why)
+{
+    if (step->fx.phase != TT_PHASE_ROLLBACK)
+        step_cancel(step, why);
+}

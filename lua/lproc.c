@@ -242,15 +242,34 @@ static void claim_writing(lua_State *L, struct process *p)
         lt_invalid(L, "another task is writing to this process");
 }
 
+static const char *check_written(lua_State *L, int index, size_t *length)
+{
+    const char *bytes = lt_to_secret(L, index, length);
+    if (!bytes && (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER))
+        bytes = lua_tolstring(L, index, length);
+    if (!bytes)
+        lt_invalid(L, "p:write: expected a string, a number or a secret, got %s",
+                   lt_describe(L, index));
+    return bytes;
+}
+
+/* p:write(…), like a file's: one value after the other. */
 static int process_write(lua_State *L)
 {
     struct process *p = check_process(L, 1);
     size_t length;
-    const char *bytes = lt_to_secret(L, 2, &length);
-    if (!bytes && lua_type(L, 2) == LUA_TSTRING)
-        bytes = lua_tolstring(L, 2, &length);
-    if (!bytes)
-        lt_invalid(L, "p:write: expected a string or a secret, got %s", lt_describe(L, 2));
+    int count = lua_gettop(L);
+    const char *bytes = check_written(L, 2, &length);
+    if (count > 2) {
+        luaL_Buffer all;
+        luaL_buffinit(L, &all);
+        for (int i = 2; i <= count; i++) {
+            bytes = check_written(L, i, &length);
+            luaL_addlstring(&all, bytes, length);
+        }
+        luaL_pushresult(&all);
+        bytes = lua_tolstring(L, -1, &length);
+    }
     claim_writing(L, p);
     struct tt_scope *scope = lt_begin(L);
     p->writing = true;

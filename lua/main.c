@@ -30,6 +30,8 @@ static void on_signal(int signal)
 {
     int saved = errno;
     if (first_signal && signal == SIGINT) {
+        static const char told[] = "tutti: stopped at once: what ran here was killed\n";
+        (void)!write(STDERR_FILENO, told, sizeof told - 1);
         tx_guardian_kill_all();
         _exit(128 + SIGINT);
     }

@@ -280,8 +280,9 @@ function Process:read(stream) end
 function Process:lines(stream) end
 
 ---Returns when the command's pipe took it; raises `io` when the command no longer reads.
----@param data string|tutti.Secret
-function Process:write(data) end
+---@param data string|number|tutti.Secret
+---@param ... string|number|tutti.Secret
+function Process:write(data, ...) end
 
 function Process:close_stdin() end
 

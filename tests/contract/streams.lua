@@ -27,7 +27,7 @@ t.describe("streams", function()
   it("writing and half-closing stdin reach the command", function(env)
     local p = env:spawn { "cat" }
     p:write "a"
-    p:write "b\0c"
+    p:write("b\0c", 1, "d")
     p:close_stdin()
     local all = {}
     while true do
@@ -37,7 +37,7 @@ t.describe("streams", function()
       end
       all[#all + 1] = chunk
     end
-    t.eq(table.concat(all), "ab\0c")
+    t.eq(table.concat(all), "ab\0c1d")
     t.eq(p:wait().ok, true)
   end)
   it("stdin = false is EOF at once", function(env)

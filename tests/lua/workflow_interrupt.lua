@@ -58,6 +58,25 @@ t.describe("an interruption", function()
     end)
   end
 
+  t.it("reaches a function that never comes back to the loop", function()
+    local dir = t.tmpdir()
+    t.write(dir .. "/flow.lua", [[
+      local tutti = require "tutti"
+      local flow = tutti.workflow "runaway"
+      flow.task "before" { run = "true", rollback = "echo before >>undone" }
+      flow.task "loops" { needs = "before", rollback = "echo loops >>undone", run = function(ctx)
+        ctx.env:write("looping", "")
+        while true do pcall(function() while true do end end) end
+      end }
+      return flow]])
+    local p = tutti.here:spawn { os.getenv "TUTTI", "run", "--state", dir .. "/state", dir .. "/flow.lua",
+      stdin = false, timeout = "20s" }
+    wait_for(dir .. "/looping")
+    p:kill "INT"
+    t.eq(p:wait().code, 130)
+    t.eq(t.slurp(dir .. "/undone"), "loops\nbefore\n")
+  end)
+
   t.it("that comes twice ends at once and leaves no process", function()
     local from = tutti.now()
     local result, dir = interrupted({ "INT", "INT" }, "echo $$ >undoing; exec sleep 60")
