@@ -274,8 +274,8 @@ static void begin_job(struct tt_job *job)
     pump(engine);
 }
 
-/* Functions are told at once, before the pump can be: the code of one may be what is interrupted, and
- * may not return to the loop by itself. */
+/* Functions are told at once, before the pump can be: the code of one may be what is interrupted,
+ * and may not return to the loop by itself. */
 static void tell_steps(struct tt_engine *engine)
 {
     struct tt_error *why = engine_stop_reason(engine);

@@ -6,11 +6,15 @@ local ssh = require "_ssh"
 t.describe("tutti on", function()
   t.it("runs on 100 hosts, folds what is equal, and tells who failed", function()
     local server = ssh.server { SSHD_ADDRESSES = "0.0.0.0" }
-    t.write(server.dir .. "/known_hosts", ("[127.*]:%d %s"):format(server.port, t.slurp(server.dir .. "/host_ed25519.pub")))
-    t.write(server.dir .. "/config", ("Host 127.*\n  User %s\n  Port %d\n  IdentityFile %s/id_ed25519\n  IdentitiesOnly yes\n  UserKnownHostsFile %s/known_hosts\n")
+    t.write(server.dir .. "/known_hosts", ("[127.*]:%d %s"):format(server.port,
+      t.slurp(server.dir .. "/host_ed25519.pub")))
+    t.write(server.dir .. "/config",
+      ("Host 127.*\n  User %s\n  Port %d\n  IdentityFile %s/id_ed25519\n  IdentitiesOnly yes\n"
+        .. "  UserKnownHostsFile %s/known_hosts\n")
       :format(ssh.user, server.port, server.dir, server.dir))
     local env = { TUTTI_SSH_CONFIG = server.dir .. "/config" }
-    local tutti_on = { os.getenv "TUTTI", "on", "--parallel", "100", "ssh://127.0.1.[1:100]", "--", "echo same", env = env }
+    local tutti_on = { os.getenv "TUTTI", "on", "--parallel", "100", "ssh://127.0.1.[1:100]", "--", "echo same",
+      env = env }
     local r = tutti.here:run(tutti_on)
     t.has(r.stdout .. r.stderr, "(100)")
     t.eq(select(2, (r.stdout .. r.stderr):gsub("same\n", "")), 1)

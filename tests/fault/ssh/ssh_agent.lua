@@ -1,7 +1,8 @@
 -- Logging in by an agent, and a port on the host that leads back here.
 local fault = require "fault"
 local tutti = require "tutti"
-local dir, port, user = os.getenv "TUTTI_TEST_SSH_DIR", tonumber(os.getenv "TUTTI_TEST_SSH_PORT"), os.getenv "TUTTI_TEST_SSH_USER"
+local dir, port, user = os.getenv "TUTTI_TEST_SSH_DIR", tonumber(os.getenv "TUTTI_TEST_SSH_PORT"),
+  os.getenv "TUTTI_TEST_SSH_USER"
 local here = tutti.here
 
 fault.scenario(function()
@@ -21,7 +22,8 @@ fault.scenario(function()
   local first = env { host = "127.0.0.1", port = port, key = {}, agent = socket }
   local hello = first:run "echo hello"
   local tunnel = first:tunnel { to = port, reverse = true }
-  local back = env { host = "127.0.0.1", port = tunnel.port, agent = socket, known_hosts = fault.dir() .. "/new", host_key = "accept-new" }:run "echo back"
+  local back = env { host = "127.0.0.1", port = tunnel.port, agent = socket,
+    known_hosts = fault.dir() .. "/new", host_key = "accept-new" }:run "echo back"
   tunnel:close()
   return function()
     fault.claim(hello.stdout == "hello\n", "what the agent let in says nothing")
