@@ -47,6 +47,7 @@ struct tt_proc {
     struct start *start;     /* the caller's operation while starting */
     struct tt_op *env_start; /* the executor's */
     struct tt_op *env_wait, *env_gone;
+    struct tt_op *env_term, *env_kill; /* signals on their way */
     struct tt_timer ladder, drain;
     struct stream streams[2];
     struct waiter *waiters;
@@ -389,6 +390,11 @@ static void ended(struct tt_proc *proc)
     proc->state = ENDED;
     proc->ended_at = tt_loop_now(proc->loop);
     tt_timer_stop(proc->loop, &proc->ladder);
+    /* a signal that is still on its way reaches nobody any more */
+    if (proc->env_term)
+        tt_op_cancel(proc->env_term, proc->why);
+    if (proc->env_kill)
+        tt_op_cancel(proc->env_kill, proc->why);
     judge(proc);
     if (proc->start)
         start_failed(proc);
@@ -421,6 +427,8 @@ static void on_wait(struct tt_op *op, void *arg)
             proc->refs++;
             proc->env_gone = proc->process->class_->gone(proc->process, proc->inner);
             tt_op_await(proc->env_gone, on_gone, proc);
+        } else if (proc->env_kill) {
+            proc->state = LEAVING; /* others of its group have still to hear of KILL */
         } else {
             ended(proc);
         }
@@ -430,20 +438,23 @@ static void on_wait(struct tt_op *op, void *arg)
 
 /* --- terminating: TERM, grace, KILL, and at last giving up --- */
 
-/* KILL was given to those that outlived the command itself. */
-static void on_leavers_killed(struct tt_op *op, void *arg)
+/* KILL was given to the group: those that outlived the command itself are gone, too. */
+static void on_killed(struct tt_op *op, void *arg)
 {
     struct tt_proc *proc = arg;
+    proc->env_kill = NULL;
     tt_op_release(op);
     if (proc->state == LEAVING)
         ended(proc);
     unref(proc);
 }
 
-static void on_signalled(struct tt_op *op, void *arg)
+static void on_asked(struct tt_op *op, void *arg)
 {
+    struct tt_proc *proc = arg;
+    proc->env_term = NULL;
     tt_op_release(op);
-    unref(arg);
+    unref(proc);
 }
 
 static void on_unconfirmed(struct tt_timer *timer)
@@ -467,8 +478,8 @@ static void on_grace_over(struct tt_timer *timer)
     struct tt_proc *proc = proc_at(timer, offsetof(struct tt_proc, ladder));
     proc->killed = true;
     proc->refs++;
-    tt_op_await(proc->process->class_->signal(proc->process, proc->inner, 9),
-                proc->state == LEAVING ? on_leavers_killed : on_signalled, proc);
+    proc->env_kill = proc->process->class_->signal(proc->process, proc->inner, 9);
+    tt_op_await(proc->env_kill, on_killed, proc);
     if (proc->env_gone)
         tt_op_cancel(proc->env_gone, proc->why);
     tt_timer_start(proc->loop, &proc->ladder,
@@ -478,7 +489,8 @@ static void on_grace_over(struct tt_timer *timer)
 static void climb(struct tt_proc *proc)
 {
     proc->refs++;
-    tt_op_await(proc->process->class_->signal(proc->process, proc->inner, 15), on_signalled, proc);
+    proc->env_term = proc->process->class_->signal(proc->process, proc->inner, 15);
+    tt_op_await(proc->env_term, on_asked, proc);
     tt_timer_start(proc->loop, &proc->ladder,
                    tt_deadline_after(tt_loop_now(proc->loop), proc->grace), on_grace_over);
 }

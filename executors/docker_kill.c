@@ -45,12 +45,14 @@ static void killing_free(struct tt_op *op)
 
 static struct killing *new_killing(struct tx_exec *exec, struct tt_scope *scope, int number)
 {
-    static const struct tt_op_class class_ = {"signal", killing_cancel, killing_free};
+    static const struct tt_op_class signal_class = {"a signal", killing_cancel, killing_free};
+    static const struct tt_op_class gone_class = {"the end of a process group", killing_cancel,
+                                                  killing_free};
     struct killing *killing = tt_zalloc(sizeof *killing);
     killing->docker = exec->docker;
     tx_docker_retain(exec->docker);
     killing->number = number;
-    tt_op_init(&killing->op, &class_, scope);
+    tt_op_init(&killing->op, number ? &signal_class : &gone_class, scope);
     return killing;
 }
 
@@ -62,6 +64,9 @@ static void on_signalled(struct tt_op *op, struct tt_op *once)
         bool over = once->error ? once->error->kind == TT_NOT_FOUND : !done;
         if (over)
             tt_op_finish(op, NULL);
+        else if (op->cancelled)
+            tt_op_finish(op, once->error ? tt_error_copy(once->error)
+                                         : tt_error_new(TT_CANCELLED, "nobody waits any more"));
         return; /* the group lives, and nothing would tell of its end: until cancelled */
     }
     if (once->error)

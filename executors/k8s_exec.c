@@ -459,6 +459,9 @@ static void on_killed(struct tt_op *op, struct tt_op *once)
     if (killing_of(op)->watching) {
         if (gone)
             tt_op_finish(op, NULL);
+        else if (op->cancelled)
+            tt_op_finish(op, once->error ? tt_error_copy(once->error)
+                                         : tt_error_new(TT_CANCELLED, "nobody waits any more"));
         return; /* the group lives, and nothing would tell of its end: until cancelled */
     }
     if (once->error)
@@ -471,10 +474,12 @@ static void on_killed(struct tt_op *op, struct tt_op *once)
 static struct tt_op *kill_group(struct tx_pod_process *process, struct tt_scope *scope, int number,
                                 bool watching)
 {
-    static const struct tt_op_class class_ = {"signal", killing_cancel, tt_op_free};
+    static const struct tt_op_class signal_class = {"a signal", killing_cancel, tt_op_free};
+    static const struct tt_op_class gone_class = {"the end of a process group", killing_cancel,
+                                                  tt_op_free};
     struct killing *killing = tt_zalloc(sizeof *killing);
     killing->watching = watching;
-    tt_op_init(&killing->op, &class_, scope);
+    tt_op_init(&killing->op, watching ? &gone_class : &signal_class, scope);
     if (tt_op_finished(&killing->op))
         return &killing->op;
     if (!process->group) {

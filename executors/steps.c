@@ -17,6 +17,12 @@ void tx_then(struct tx_steps *steps, struct tt_op *op, struct tt_op *child, tx_s
     steps->waiting = child;
     steps->next = next;
     tt_op_await(child, step_done, steps);
+    /* it was cancelled between two steps */
+    if (op->cancelled && child->scope == op->scope) {
+        struct tt_error *why = tt_error_new(TT_CANCELLED, "%s was cancelled", op->class_->name);
+        tt_op_cancel(child, why);
+        tt_error_free(why);
+    }
 }
 
 void tx_steps_cancel(struct tx_steps *steps, const struct tt_error *why)
