@@ -28,6 +28,7 @@ static _Noreturn void refuse(lua_State *L, struct tt_error *err)
 static struct lt_flow *check_flow(lua_State *L, int index)
 {
     struct lt_flow *flow = lt_check_flow(L, index);
+    lt_flow_asked(L, index);
     if (!flow->plan)
         lt_invalid(L, "expected a workflow, got the tasks of a running function");
     return flow;
@@ -448,7 +449,8 @@ int luaopen_tutti_engine(lua_State *L)
     static const luaL_Reg functions[] = {
         {"is_flow", is_flow}, {"check", check},          {"info", info},
         {"task", task_info},  {"order", order},          {"levels", levels},
-        {"run", run},         {"workflow", lt_workflow}, {NULL, NULL}};
+        {"run", run},         {"workflow", lt_workflow}, {"forgotten", lt_flow_forgotten},
+        {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

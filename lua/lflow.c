@@ -363,6 +363,31 @@ struct lt_flow *lt_push_flow(lua_State *L, struct tt_plan *plan, struct lt_ctx *
     return flow;
 }
 
+static const char *const declared = "tutti.declared"; /* in the registry: { [workflow] = true } */
+
+void lt_flow_asked(lua_State *L, int index)
+{
+    index = lua_absindex(L, index);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, declared);
+    lua_pushvalue(L, index);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+int lt_flow_forgotten(lua_State *L)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, declared);
+    lua_pushnil(L);
+    if (!lua_next(L, -2))
+        return 0;
+    lua_pop(L, 1);
+    const struct lt_flow *flow = lt_to_flow(L, -1);
+    lt_flow_asked(L, -1);
+    lua_pushstring(L, tt_plan_name(flow->plan));
+    return 1;
+}
+
 int lt_workflow(lua_State *L)
 {
     static const char *const names[] = {"description", "jobs", "on_failure", "rollback", NULL};
@@ -388,5 +413,10 @@ int lt_workflow(lua_State *L)
     if (description)
         tt_plan_set_description(plan, description);
     lt_push_flow(L, plan, NULL);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, declared);
+    lua_pushvalue(L, -2);
+    lua_pushboolean(L, true);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
     return 1;
 }

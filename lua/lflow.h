@@ -39,6 +39,11 @@ struct lt_body {
 
 struct lt_flow *lt_to_flow(lua_State *L, int index);    /* NULL when it is none */
 struct lt_flow *lt_check_flow(lua_State *L, int index); /* raises */
+/* Somebody wants something of the declared workflow at index. */
+void lt_flow_asked(lua_State *L, int index);
+/* forgotten(): the name of a workflow that was declared and that nobody asked about; each is named
+ * once; nil when there is none (any more). */
+int lt_flow_forgotten(lua_State *L);
 /* Pushes a new workflow object for that plan (taken). */
 struct lt_flow *lt_push_flow(lua_State *L, struct tt_plan *plan, struct lt_ctx *ctx);
 /* 0, or an error: a name that never got its table. */

@@ -97,6 +97,12 @@ function run.run(argv)
       error(text.invalid("%s returns no workflow: a dry run has nothing to show", file), 0)
     end
   end
+  local engine = package.loaded["tutti.engine"]
+  local forgotten = engine and engine.forgotten()
+  if forgotten then
+    error(text.invalid("%s declares the workflow %q and does not return it: end it with `return flow`",
+      file, forgotten), 0)
+  end
   for _, name in ipairs { "param", "only", "jobs", "no-rollback" } do
     if opts[name] then
       error(text.invalid("%s returns no workflow: --%s has nothing to apply to", file, name), 0)

@@ -16,6 +16,10 @@ local engine = {}
 ---@return boolean
 function engine.is_flow(value) end
 
+---The name of a workflow that was declared and that nobody asked about. Each is named once.
+---@return string?
+function engine.forgotten() end
+
 ---@param options? tutti.engine.Options
 ---@return true
 function engine.check(flow, options) end

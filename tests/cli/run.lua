@@ -234,6 +234,14 @@ t.describe("bad input exits 2 with one clear message", function()
     end)
   end
 
+  t.it("a workflow that is declared and not returned", function()
+    for _, ending in ipairs { "", "return 5" } do
+      local r = t.tutti { "run", (script(head .. 'task "a" { run = "true" }\n' .. ending)) }
+      t.eq(r.code, 2)
+      t.has(r.stderr, 'declares the workflow "w" and does not return it')
+    end
+  end)
+
   t.it("a missing file", function()
     local r = t.tutti { "run", "/no/such.lua" }
     t.eq(r.code, 2)

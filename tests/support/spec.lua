@@ -276,6 +276,8 @@ end
 function t.done()
   io.write(("# done %d %d\n"):format(executed, matched))
   io.flush()
+  local engine = package.loaded["tutti.engine"]
+  while engine and engine.forgotten() do end -- specs declare workflows that nobody is meant to run
 end
 
 return t
