@@ -147,6 +147,33 @@ static int use_cluster(struct tx_kube_config *config, const json_t *cluster, str
                    err);
 }
 
+/* A plugin that cannot be run as it asks to be is refused before anything is asked of the cluster.
+ */
+static int use_plugin(struct tx_kube_config *config, const json_t *user, struct tt_error **err)
+{
+    static const char group[] = "client.authentication.k8s.io/";
+    const json_t *exec = json_object_get(user, "exec");
+    const char *version = tx_json_text(exec, "apiVersion");
+    if (!exec || json_is_null(exec))
+        return 0;
+    if (!json_is_object(exec) || !*tx_json_text(exec, "command"))
+        return tt_fail(err, TT_INVALID, "kubeconfig: a credential plugin needs a command");
+    if (strncmp(version, group, sizeof group - 1) != 0 ||
+        (strcmp(version + sizeof group - 1, "v1") != 0 &&
+         strcmp(version + sizeof group - 1, "v1beta1") != 0))
+        return tt_fail(
+            err, TT_UNSUPPORTED,
+            "kubeconfig: the credential plugin %s speaks '%s', which is neither %sv1 nor "
+            "v1beta1",
+            tx_json_text(exec, "command"), version, group);
+    if (strcmp(tx_json_text(exec, "interactiveMode"), "Always") == 0)
+        return tt_fail(err, TT_UNSUPPORTED,
+                       "kubeconfig: the credential plugin %s wants a terminal to ask on",
+                       tx_json_text(exec, "command"));
+    config->exec = json_deep_copy(exec);
+    return 0;
+}
+
 static int use_user(struct tx_kube_config *config, const json_t *user, struct tt_error **err)
 {
     config->token = text_of(user, "token");
@@ -154,11 +181,12 @@ static int use_user(struct tx_kube_config *config, const json_t *user, struct tt
     config->user = text_of(user, "username");
     config->password = text_of(user, "password");
     config->folder = text_of(user, "tutti-folder");
-    config->exec = json_deep_copy(json_object_get(user, "exec"));
     if (json_object_get(user, "auth-provider"))
         return tt_fail(err, TT_UNSUPPORTED,
                        "kubeconfig: auth-provider is no longer made; use an exec plugin");
-    int rc = use_pem(&config->http.certificate, user, "client-certificate",
+    int rc = use_plugin(config, user, err);
+    if (rc == 0)
+        rc = use_pem(&config->http.certificate, user, "client-certificate",
                      "client-certificate-data", err);
     return rc < 0 ? rc : use_pem(&config->http.key, user, "client-key", "client-key-data", err);
 }

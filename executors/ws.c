@@ -20,7 +20,8 @@
     X(event_queue_close)                                                                           \
     X(event_want_write)                                                                            \
     X(event_set_error)                                                                             \
-    X(event_get_close_received)
+    X(event_get_close_received)                                                                    \
+    X(event_get_read_enabled)
 
 static struct {
 #define X(name) __typeof__(wslay_##name) *name;
@@ -174,12 +175,10 @@ int tx_ws_feed(struct tx_ws *ws, const char *bytes, size_t length, struct tt_err
     ws->in = bytes;
     ws->left = length;
     while (ws->left && !ws->closed) {
-        size_t before = ws->left;
         int rc = wslay.event_recv(ws->context);
         ws->closed = wslay.event_get_close_received(ws->context);
-        if (rc != 0)
-            return tt_fail(err, TT_IO, "the far side broke the WebSocket protocol");
-        if (ws->left == before && !ws->closed) /* a frame that wslay answered with a close */
+        /* what wslay answers with a close of its own, it reads nothing after */
+        if (rc != 0 || (!ws->closed && !wslay.event_get_read_enabled(ws->context)))
             return tt_fail(err, TT_IO, "the far side broke the WebSocket protocol");
     }
     return flush(ws, err);
