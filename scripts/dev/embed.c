@@ -43,7 +43,7 @@ int main(int argc, char **argv)
         }
         fseek(in, 0, SEEK_END);
         size_t size = (size_t)ftell(in);
-        rewind(in);
+        fseek(in, 0, SEEK_SET);
         char *source = malloc(size + 1);
         if (!source || fread(source, 1, size, in) != size) {
             fprintf(stderr, "embed: cannot read %s\n", path);

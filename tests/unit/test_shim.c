@@ -27,7 +27,7 @@ struct outcome {
 static void slurp(FILE *file, struct tt_buf *into)
 {
     char chunk[4096];
-    rewind(file);
+    fseek(file, 0, SEEK_SET);
     for (size_t n; (n = fread(chunk, 1, sizeof chunk, file)) > 0;)
         tt_buf_add(into, chunk, n);
     fclose(file);

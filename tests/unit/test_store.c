@@ -138,12 +138,13 @@ static void nothing_leaves_the_root(void **state)
     (void)state;
     shell_succeeds(
         "mkdir -p outside/d; echo secret > outside/d/s; cd from; mkdir in; echo x > in/x;"
-        "ln -s ../outside/d out; ln -s /etc abs; ln -s in inside; ln -s ../../outside/d/s in/file;"
+        "ln -s ../outside/d out; ln -s $(dirname $PWD)/outside/d abs; ln -s in inside; ln -s "
+        "../../outside/d/s in/file;"
         "ln -s loop loop; ln -s in/../../outside sneaky");
     fails(collect("out/s"), TT_INVALID, "out/s leads upwards, out of");
     fails(collect("out"), TT_INVALID, "out/s leads upwards, out of");
-    fails(collect("abs/hostname"), TT_INVALID, "abs/hostname leads through a symlink to /etc");
-    fails(collect("abs"), TT_INVALID, "/etc");
+    fails(collect("abs/s"), TT_INVALID, "abs/s leads through a symlink to /tmp/");
+    fails(collect("abs"), TT_INVALID, in_dir("outside/d"));
     fails(collect("in"), TT_INVALID, "in/file leads upwards");
     fails(collect("loop"), TT_INVALID, "too many symlinks");
     fails(collect("sneaky/d/s"), TT_INVALID, "leads upwards");
