@@ -4,8 +4,15 @@
 --   tutti run scripts/examples/deploy.lua
 --   tutti run scripts/examples/deploy.lua -p version=1.1.0
 --   tutti run scripts/examples/deploy.lua -p break=true      fails after the deployment, rolls back
+--
+-- or, built here, on other machines, which need nothing but a shell, tar and gzip:
+--
+--   STAGING=ssh://deploy@staging PRODUCTION=ssh://deploy@web-1 tutti run scripts/examples/deploy.lua
 
 local tutti = require "tutti"
+
+local staging = tutti.env(os.getenv "STAGING" or "local:")
+local production = tutti.env(os.getenv "PRODUCTION" or "local:")
 
 local flow = tutti.workflow "deploy"
 flow:params {
@@ -24,14 +31,14 @@ task "server" {
   run = [[
     mkdir -p build
     [ "$PARAM_break" = true ] && greeting=goodbye || greeting=hello
-    cc -O2 -DVERSION="\"$PARAM_version\"" -DGREETING="\"$greeting\"" -o build/greeter greeter/greeter.c
+    cc -O2 -static -DVERSION="\"$PARAM_version\"" -DGREETING="\"$greeting\"" -o build/greeter greeter/greeter.c
   ]],
   output = "build/greeter",
 }
 
 task "client" {
-  run = "mkdir -p build && cc -O2 -o build/get greeter/get.c",
-  output = "build/get",
+  run = "mkdir -p build && cc -O2 -static -o build/get greeter/get.c",
+  output = { "build/get", "greeter/release" },
 }
 
 task "package" {
@@ -42,15 +49,15 @@ task "package" {
 }
 
 task "stage" {
-  needs = { "package", "client" },
-  input = "build/*.tar.gz",
+  needs = { "package", "client" }, on = staging,
+  input = { "build/*.tar.gz", "build/get", "greeter/release" },
   run = "greeter/release start build/staging build/greeter.tar.gz \"$PARAM_version\"",
   health = { run = "build/get \"$(cat build/staging/port)\" /health", retries = 20, interval = "100ms" },
   rollback = "greeter/release back build/staging",
 }
 
 task "verify" {
-  needs = "stage",
+  needs = "stage", on = staging,
   run = function(ctx)
     local tests = {
       { "/version", ctx.params.version },
@@ -69,7 +76,8 @@ task "verify" {
 }
 
 task "promote" {
-  needs = "verify",
+  needs = "verify", on = production,
+  input = { "build/*.tar.gz", "build/get", "greeter/release" },
   when = function(ctx) return ctx.results.verify.passed > 0 end,
   run = "greeter/release start build/production build/greeter.tar.gz \"$PARAM_version\"",
   health = { run = "build/get \"$(cat build/production/port)\" /health", retries = 20, interval = "100ms" },
@@ -77,7 +85,7 @@ task "promote" {
 }
 
 task "tidy" {
-  needs = "promote",
+  needs = "promote", on = staging,
   run = "greeter/release stop build/staging",
 }
 
