@@ -28,7 +28,7 @@ struct tx_session {
     struct tt_job job;
     struct tx_waiter *waiters, *cursor; /* cursor: who is woken next */
     struct tx_turn *turns[TX_QUEUES];
-    size_t pulled; /* bytes that libssh2 took, ever */
+    size_t pulled, pushed; /* bytes that libssh2 took and gave, ever */
     struct tt_timer keepalive;
     int64_t interval;
     unsigned unanswered;
@@ -114,6 +114,7 @@ static ssize_t on_send(libssh2_socket_t fd, const void *from, size_t length, int
         return -ENOMEM;
     memcpy(to, from, length);
     s->out.length += length;
+    s->pushed += length;
     tt_loop_post(s->loop, &s->job);
     return (ssize_t)length;
 }
@@ -398,10 +399,13 @@ static void on_keepalive(struct tt_timer *timer)
                                          (double)(s->interval * s->unanswered) / 1000));
         return;
     }
+    /* libssh2 sends one in two seconds at most: only one that went out can be unanswered */
     int next = 0;
-    s->unanswered++;
+    size_t before = s->pushed;
     tx_ssh2.keepalive_config(s->raw, 1, 2);
     TX_SSH2("ssh_session.keepalive", tx_ssh2.keepalive_send(s->raw, &next));
+    if (s->unanswered || s->pushed != before)
+        s->unanswered++;
     tt_timer_start(s->loop, &s->keepalive, tt_loop_now(s->loop) + s->interval, on_keepalive);
 }
 
