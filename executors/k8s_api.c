@@ -18,6 +18,7 @@ struct tx_kube {
     struct tx_http *http;
     struct tx_login *login;
     char *key;
+    bool half_closes; /* see tx_kube_half_closes */
     struct tx_kube *next;
     unsigned refs;
 };
@@ -126,6 +127,11 @@ const char *tx_kube_context(const struct tx_kube *kube)
 const char *tx_kube_namespace(const struct tx_kube *kube)
 {
     return kube->config.name_space;
+}
+
+bool tx_kube_half_closes(const struct tx_kube *kube)
+{
+    return kube->half_closes;
 }
 
 int tx_kube_check_name(const char *what, const char *name, struct tt_error **err)
@@ -252,6 +258,26 @@ static int check_accept(const struct request *request, struct tt_error **err)
     return rc;
 }
 
+/* The sub-protocol that the API chose has to be one of ours: another one frames otherwise. */
+static int check_protocol(struct request *request, struct tt_error **err)
+{
+    char *chosen = tx_stream_header(request->stream, "Sec-WebSocket-Protocol");
+    size_t length = chosen ? strlen(chosen) : 0;
+    bool offered = false;
+    for (const char *at = request->protocols; *at && !offered;) {
+        size_t name = strcspn(at, ",");
+        offered = length && name == length && strncmp(at, chosen, length) == 0;
+        at += name + strspn(at + name, ", ");
+    }
+    int rc = offered ? 0
+                     : tt_fail(err, TT_UNSUPPORTED, "the API speaks '%s' where '%s' was offered",
+                               chosen ? chosen : "", request->protocols);
+    if (offered && strstr(request->protocols, "v5."))
+        request->kube->half_closes = strncmp(chosen, "v5.", 3) == 0;
+    free(chosen);
+    return rc;
+}
+
 static void on_socket(struct tt_op *op, struct tt_op *opened)
 {
     struct request *request = request_of(op);
@@ -265,10 +291,12 @@ static void on_socket(struct tt_op *op, struct tt_op *opened)
         return;
     const struct tt_buf *body = tx_stream_body(request->stream);
     struct tt_error *err = NULL;
-    if (status == 101)
-        check_accept(request, &err);
-    else if (!(err = tx_api_refusal(status, body->data, body->length)))
+    if (status == 101) {
+        if (check_accept(request, &err) == 0)
+            check_protocol(request, &err);
+    } else if (!(err = tx_api_refusal(status, body->data, body->length))) {
         err = tt_error_new(TT_IO, "the API did not open a WebSocket");
+    }
     tt_op_finish(op, err);
 }
 

@@ -18,6 +18,8 @@ struct tt_loop *tx_kube_loop(const struct tx_kube *kube);
 const char *tx_kube_server(const struct tx_kube *kube);    /* its URL */
 const char *tx_kube_context(const struct tx_kube *kube);   /* "" inside a cluster */
 const char *tx_kube_namespace(const struct tx_kube *kube); /* the context's own */
+/* Whether an exec can close stdin alone: the API was seen to speak v5.channel.k8s.io. */
+bool tx_kube_half_closes(const struct tx_kube *kube);
 
 /* Credential plugins are programs of this machine: they are run in `here` (held from then on; NULL
  * lets go of it). Without it, a context that needs one is `unsupported`. */
@@ -35,7 +37,8 @@ struct tt_op *tx_kube_open_exchange(struct tx_kube *kube, struct tt_scope *scope
 struct tx_exchange *tx_kube_exchange_of(struct tt_op *op); /* takes it; NULL on error */
 
 /* A WebSocket of one of those sub-protocols ("v5.channel.k8s.io, v4.channel.k8s.io"): its stream
- * after the handshake, whose status was 101, else it is the error. */
+ * after the handshake, whose status was 101, else it is the error. An API that chooses none of them
+ * is `unsupported`. */
 struct tt_op *tx_kube_open_socket(struct tx_kube *kube, struct tt_scope *scope, const char *path,
                                   const char *protocols);
 struct tx_stream *tx_kube_socket_of(struct tt_op *op); /* takes it; NULL on error */

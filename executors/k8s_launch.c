@@ -111,20 +111,23 @@ static void on_open(struct tt_op *op, struct tt_op *opened)
     tx_pod_process_go(process);
 }
 
-static struct tt_error *direct_refusal(const struct tt_command *command)
+static struct tt_error *direct_refusal(const struct launch *launch)
 {
+    const struct tt_command *command = &launch->command;
     if (command->cwd || command->var_count)
         return tt_error_new(TT_UNSUPPORTED,
                             "the image has no /bin/sh: cwd and environment need one");
-    if (command->stdin_open)
-        return tt_error_new(TT_UNSUPPORTED, "the image has no /bin/sh: stdin needs one");
+    if (command->stdin_open && !tx_kube_half_closes(launch->pod.kube))
+        return tt_error_new(TT_UNSUPPORTED,
+                            "the image has no /bin/sh: stdin needs one, or a cluster that speaks "
+                            "v5.channel.k8s.io");
     return NULL;
 }
 
 static void dial(struct launch *launch)
 {
     launch->direct = *launch->pod.no_shell && !launch->command.shell;
-    struct tt_error *err = launch->direct ? direct_refusal(&launch->command) : NULL;
+    struct tt_error *err = launch->direct ? direct_refusal(launch) : NULL;
     if (err) {
         tt_op_finish(&launch->base.op, err);
         return;
@@ -132,7 +135,8 @@ static void dial(struct launch *launch)
     char *line = launch->direct ? NULL : tx_shim_pod_line(launch->nonce, &launch->command);
     const char *const shim[] = {"/bin/sh", "-c", line, NULL};
     const char *const *argv = launch->direct ? (const char *const *)launch->command.argv : shim;
-    char *path = tx_pod_exec_path(&launch->pod, argv, !launch->direct, launch->command.pty);
+    bool in = !launch->direct || launch->command.stdin_open;
+    char *path = tx_pod_exec_path(&launch->pod, argv, in, launch->command.pty);
     tx_then(&launch->steps, &launch->base.op,
             tx_kube_open_socket(launch->pod.kube, launch->base.op.scope, path, tx_pod_protocols),
             on_open);

@@ -20,6 +20,7 @@ enum { file_age_ms = 60000, plugin_ms = 60000, early_ms = 10000, max_token = 64 
 struct waiter {
     struct tt_op op;
     struct tx_login *login;
+    struct tt_error *gone; /* it was cancelled, and waits for the plugin's end alone */
     struct waiter *next;
 };
 
@@ -124,13 +125,30 @@ static int use_certificate(struct tx_login *login, const char *certificate, cons
     return rc;
 }
 
-/* Milliseconds from now until that RFC 3339 time. */
+/* Milliseconds from now until that RFC 3339 time; 0 for what is none. */
 static int64_t ms_until(const struct tx_login *login, const char *timestamp)
 {
-    struct tm when = {0};
-    if (!strptime(timestamp, "%Y-%m-%dT%H:%M:%S", &when))
+    struct tm when = {0}, ahead = {0}; /* of UTC */
+    const char *zone = strptime(timestamp, "%Y-%m-%dT%H:%M:%S", &when);
+    if (!zone)
         return 0;
-    return (int64_t)timegm(&when) * 1000 - tt_loop_wall(login->loop);
+    if (*zone == '.')
+        zone += 1 + strspn(zone + 1, "0123456789");
+    if (*zone && strcasecmp(zone, "Z") != 0 && !strptime(zone + 1, "%H:%M", &ahead))
+        return 0;
+    int64_t seconds = ahead.tm_hour * 3600 + ahead.tm_min * 60;
+    return ((int64_t)timegm(&when) - (*zone == '-' ? -seconds : seconds)) * 1000 -
+           tt_loop_wall(login->loop);
+}
+
+static int check_version(const struct tx_login *login, const json_t *json, struct tt_error **err)
+{
+    const char *want = tx_json_text(login->config->exec, "apiVersion");
+    const char *got = tx_json_text(json, "apiVersion");
+    if (strcmp(tx_json_text(json, "kind"), "ExecCredential") == 0 && strcmp(got, want) == 0)
+        return 0;
+    return tt_fail(err, TT_AUTH, "it gave no ExecCredential of %s, but '%s' of '%s'", want,
+                   tx_json_text(json, "kind"), got);
 }
 
 static int use_credential(struct tx_login *login, const struct tt_buf *text, struct tt_error **err)
@@ -143,8 +161,12 @@ static int use_credential(struct tx_login *login, const struct tt_buf *text, str
     const char *certificate = tx_json_text(status, "clientCertificateData");
     const char *key = tx_json_text(status, "clientKeyData");
     const char *expires = tx_json_text(status, "expirationTimestamp");
+    if (rc == 0)
+        rc = check_version(login, json, err);
     if (rc == 0 && !*token && !*certificate)
-        rc = tt_fail(err, TT_AUTH, "the credential plugin gave neither a token nor a certificate");
+        rc = tt_fail(err, TT_AUTH, "it gave neither a token nor a certificate");
+    if (rc == 0 && *certificate && !*key)
+        rc = tt_fail(err, TT_AUTH, "it gave a certificate without its key");
     if (rc == 0 && *certificate)
         rc = use_certificate(login, certificate, key, err);
     if (rc == 0 && *token)
@@ -157,9 +179,42 @@ static int use_credential(struct tx_login *login, const struct tt_buf *text, str
     return rc;
 }
 
+static void run_plugin(struct tx_login *login);
+
+/* Nobody waited any more, so the plugin was ended. Who came in the meantime gets another run. */
+static void on_given_up(struct tx_login *login)
+{
+    struct waiter *gone = NULL;
+    for (struct waiter **at = &login->waiters; *at;) {
+        struct waiter *waiter = *at;
+        if (waiter->gone) {
+            *at = waiter->next;
+            waiter->next = gone;
+            gone = waiter;
+        } else {
+            at = &waiter->next;
+        }
+    }
+    if (login->waiters)
+        run_plugin(login);
+    while (gone) {
+        struct waiter *waiter = gone;
+        gone = waiter->next;
+        struct tt_error *why = waiter->gone;
+        waiter->gone = NULL;
+        tt_op_finish(&waiter->op, why);
+    }
+}
+
 static void on_plugin(struct tt_op *op, void *arg)
 {
     struct tx_login *login = arg;
+    if (op->cancelled) {
+        login->plugin = NULL;
+        tt_op_release(op);
+        on_given_up(login);
+        return;
+    }
     const struct tt_result *result = op->error ? NULL : tt_result_of(op);
     const char *command = tx_json_text(login->config->exec, "command");
     struct tt_error *err = NULL;
@@ -173,10 +228,32 @@ static void on_plugin(struct tt_op *op, void *arg)
     } else {
         use_credential(login, &result->out, &err);
     }
+    const char *hint = tx_json_text(login->config->exec, "installHint");
+    if (err && err->kind == TT_NOT_FOUND && *hint)
+        tt_fail(&err, TT_AUTH, "%s", hint);
     if (err)
         tt_fail(&err, TT_AUTH, "the credential plugin %s", command);
     tt_op_release(op);
     tell_all(login, err);
+}
+
+static json_t *cluster_info(const struct tx_http_config *http)
+{
+    json_t *cluster =
+        json_pack("{s:s, s:b, s:s*, s:s*}", "server", http->base, "insecure-skip-tls-verify",
+                  http->insecure, "tls-server-name", http->server_name, "proxy-url", http->proxy);
+    struct tt_buf ca = {0};
+    if (http->ca.data)
+        tt_buf_add(&ca, http->ca.data, http->ca.length);
+    else if (http->ca.file)
+        tx_kube_read_file(http->ca.file, &ca, NULL); /* the cluster's own calls say what is wrong */
+    if (ca.length) {
+        char *encoded = tx_base64_encode(ca.data, ca.length);
+        json_object_set_new(cluster, "certificate-authority-data", json_string(encoded));
+        free(encoded);
+    }
+    tt_buf_free(&ca);
+    return cluster;
 }
 
 /* KUBERNETES_EXEC_INFO: what the plugin is told. */
@@ -185,20 +262,10 @@ static char *exec_info(const struct tx_login *login)
     const json_t *exec = login->config->exec;
     const struct tx_http_config *http = &login->config->http;
     json_t *spec = json_pack("{s:b}", "interactive", 0);
-    if (json_is_true(json_object_get(exec, "provideClusterInfo"))) {
-        json_t *cluster = json_pack("{s:s, s:b}", "server", http->base, "insecure-skip-tls-verify",
-                                    http->insecure);
-        if (http->ca.data) {
-            char *encoded = tx_base64_encode(http->ca.data, http->ca.length);
-            json_object_set_new(cluster, "certificate-authority-data", json_string(encoded));
-            free(encoded);
-        }
-        json_object_set_new(spec, "cluster", cluster);
-    }
-    const char *version = tx_json_text(exec, "apiVersion");
-    json_t *info = json_pack("{s:s, s:s, s:o}", "apiVersion",
-                             *version ? version : "client.authentication.k8s.io/v1", "kind",
-                             "ExecCredential", "spec", spec);
+    if (json_is_true(json_object_get(exec, "provideClusterInfo")))
+        json_object_set_new(spec, "cluster", cluster_info(http));
+    json_t *info = json_pack("{s:s, s:s, s:o}", "apiVersion", tx_json_text(exec, "apiVersion"),
+                             "kind", "ExecCredential", "spec", spec);
     char *text = json_dumps(info, JSON_COMPACT);
     json_decref(info);
     return text;
@@ -286,20 +353,33 @@ bool tx_login_renewable(const struct tx_login *login)
     return !login->config->token && (login->config->token_file || login->config->exec);
 }
 
+/* The last one who waits takes the plugin along, and ends when that has ended. */
 static void waiter_cancel(struct tt_op *op, const struct tt_error *why)
 {
     struct waiter *waiter = (struct waiter *)(void *)op;
-    struct waiter **at = &waiter->login->waiters;
+    struct tx_login *login = waiter->login;
+    struct waiter **at = &login->waiters;
     while (*at && *at != waiter)
         at = &(*at)->next;
+    if (login->plugin && login->waiters == waiter && !waiter->next) {
+        waiter->gone = tt_error_copy(why);
+        tt_op_cancel(login->plugin, why);
+        return;
+    }
     if (*at)
         *at = waiter->next;
     tt_op_finish(op, tt_error_copy(why));
 }
 
+static void waiter_free(struct tt_op *op)
+{
+    tt_error_free(((struct waiter *)(void *)op)->gone);
+    free(op);
+}
+
 struct tt_op *tx_login_ready(struct tx_login *login, struct tt_scope *scope, bool refused)
 {
-    static const struct tt_op_class class_ = {"login", waiter_cancel, tt_op_free};
+    static const struct tt_op_class class_ = {"login", waiter_cancel, waiter_free};
     struct waiter *waiter = tt_zalloc(sizeof *waiter);
     waiter->login = login;
     tt_op_init(&waiter->op, &class_, scope);

@@ -225,8 +225,7 @@ int tx_kube_choose(struct tx_kube_config *config, const json_t *all, const char 
 
 /* --- finding files --- */
 
-/* 1: read, 0: there is no such file. */
-static int read_file(const char *path, struct tt_buf *text, struct tt_error **err)
+int tx_kube_read_file(const char *path, struct tt_buf *text, struct tt_error **err)
 {
     FILE *file = TT_FAULT("kubeconfig.open") ? NULL : fopen(path, "re");
     if (!file && errno == ENOENT)
@@ -250,7 +249,7 @@ static int merge_files(json_t *all, const char *paths, struct tt_error **err)
         char *path = tt_strndup(at, length);
         struct tt_buf text = {0};
         if (length)
-            rc = read_file(path, &text, err);
+            rc = tx_kube_read_file(path, &text, err);
         if (rc > 0) {
             json_object_set_new(all, "found", json_true());
             rc = tx_kube_merge(all, text.data ? text.data : "", text.length, path, err);
@@ -275,7 +274,7 @@ static int use_service_account(struct tx_kube_config *config, struct tt_error **
     }
     struct tt_buf name = {0};
     char *path = tt_format("%s/namespace", account);
-    int rc = read_file(path, &name, err);
+    int rc = tx_kube_read_file(path, &name, err);
     free(path);
     config->http.base = strchr(host, ':') ? tt_format("https://[%s]:%s", host, port)
                                           : tt_format("https://%s:%s", host, port);

@@ -7,6 +7,7 @@
 #ifndef TX_KUBECONFIG_H
 #define TX_KUBECONFIG_H
 
+#include "core/buf.h"
 #include "executors/http.h"
 
 #include <jansson.h>
@@ -30,6 +31,8 @@ struct tx_kube_config {
 int tx_kube_config_find(struct tx_kube_config *config, const struct tx_kube_where *where,
                         struct tt_error **err);
 void tx_kube_config_clear(struct tx_kube_config *config);
+/* Appends the file, up to 8 MiB. 1: read, 0: there is no such file. */
+int tx_kube_read_file(const char *path, struct tt_buf *text, struct tt_error **err);
 
 /* --- its pure part, for tests --- */
 
