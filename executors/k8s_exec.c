@@ -103,13 +103,18 @@ static int look_for_end(void *arg, const char *type, const json_t *pod, struct t
     struct tx_pod_process *process = arg;
     const json_t *status = json_array_get(tx_json_at(pod, "status.containerStatuses"), 0);
     const json_t *code = tx_json_at(status, "state.terminated.exitCode");
-    if (!pod)
+    bool listed = process->listed;
+    process->listed = pod && strcmp(type, "LIST") == 0;
+    if (!pod && listed)
         return 0;
-    if (strcmp(type, "DELETED") == 0)
+    if (!pod || strcmp(type, "DELETED") == 0)
         return tt_fail(err, TT_LOST, "the job's pod was deleted");
-    if (json_is_integer(code))
-        process->code = (int)json_integer_value(code);
-    return json_is_integer(code);
+    if (!json_is_integer(code))
+        return 0;
+    process->code = (int)json_integer_value(code);
+    if (process->code > 128 && !process->we_kill && tx_json_at(pod, "metadata.deletionTimestamp"))
+        return tt_fail(err, TT_LOST, "the job's pod is being deleted");
+    return 1;
 }
 
 static void on_end_seen(struct tt_op *op, void *arg)

@@ -33,6 +33,7 @@ struct tx_pod_process {
     struct tt_job discard;
     bool header_sent;
     int code;                 /* of the pod's container */
+    bool listed;              /* the pod was in the list that is being looked through */
     void (*freed)(void *arg); /* when it goes; NULL: nothing is to be done */
     void *freed_arg;
 

@@ -54,6 +54,16 @@ static char *jobs_path(const struct job_env *env, const char *name)
                      name ? name : "");
 }
 
+/* In the commands and variables of a pod, the cluster replaces $(NAME) and makes one dollar of two.
+ */
+static char *without_expansion(const char *text)
+{
+    struct tt_buf out = {0};
+    for (; *text; text++)
+        tt_buf_add(&out, *text == '$' ? "$$" : text, *text == '$' ? 2 : 1);
+    return tt_buf_take(&out);
+}
+
 /* --- deleting --- */
 
 struct removal {
@@ -324,7 +334,8 @@ static json_t *job_of(const struct launch *launch)
     const struct job_env *env = launch->env;
     json_t *template_ = json_deep_copy(env->template_);
     json_t *container = json_array_get(tx_json_at(template_, "spec.containers"), 0);
-    char *line = tx_shim_pod_line(launch->nonce, &launch->command);
+    char *shim = tx_shim_pod_line(launch->nonce, &launch->command);
+    char *line = without_expansion(shim);
     char *owner = tx_docker_owner();
     json_object_set_new(container, "command", json_pack("[s, s, s]", "/bin/sh", "-c", line));
     json_object_set_new(container, "tty", json_boolean(launch->command.pty));
@@ -334,6 +345,7 @@ static json_t *job_of(const struct launch *launch)
                   "tutti", "annotations", owner_key, owner, "spec", "backoffLimit", 0,
                   "ttlSecondsAfterFinished", 300, "template", template_);
     free(line);
+    free(shim);
     free(owner);
     return job;
 }
@@ -448,7 +460,12 @@ static json_t *template_of(const struct tx_k8s_job_options *o)
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)o->vars, name, value)
-        json_array_append_new(vars, json_pack("{s:s, s:O}", "name", name, "value", value));
+    {
+        char *text = json_is_string(value) ? without_expansion(json_string_value(value)) : NULL;
+        json_t *given = text ? json_string(text) : json_incref(value);
+        json_array_append_new(vars, json_pack("{s:s, s:o}", "name", name, "value", given));
+        free(text);
+    }
     json_object_set_new(container, "env", vars);
     json_t *spec =
         json_pack("{s:s, s:i}", "restartPolicy", "Never", "terminationGracePeriodSeconds", 2);

@@ -31,6 +31,13 @@ local function check_name(what, name)
   return name
 end
 
+local function check_pod(what, name)
+  if name:find "%u" then
+    fail("invalid", "%s: '%s' is not the name of a pod", what, name)
+  end
+  return check_name(what, name)
+end
+
 -- --- which path a resource has ---
 
 local known = {}
@@ -295,7 +302,7 @@ local function pod_of(what, given, o, names)
     fail("invalid", "%s: give a pod as \"namespace/pod\" or its environment", what)
   end
   ns, pod = given:match "^([^/]+)/([^/]+)$"
-  return c, check_name(what, ns or namespace), check_name(what, pod or given)
+  return c, check_name(what, ns or namespace), check_pod(what, pod or given)
 end
 
 -- logs(pod[, { container =, follow =, previous =, since =, tail =, timestamps = }]): an iterator over
