@@ -90,15 +90,31 @@ bool tt_scope_within(const struct tt_scope *scope, const struct tt_scope *above)
     return scope != NULL;
 }
 
-static void on_deadline(struct tt_timer *timer)
+static void expire(struct tt_scope *scope)
 {
-    struct tt_scope *scope =
-        (struct tt_scope *)(void *)((char *)timer - offsetof(struct tt_scope, timer));
     double seconds = (double)(scope->deadline - scope->since) / 1000;
     struct tt_error *why =
         tt_error_new(TT_TIMEOUT, "%s timed out after %gs", scope->what, seconds > 0 ? seconds : 0);
     tt_scope_cancel(scope, why);
     tt_error_free(why);
+}
+
+static void on_deadline(struct tt_timer *timer)
+{
+    expire((struct tt_scope *)(void *)((char *)timer - offsetof(struct tt_scope, timer)));
+}
+
+void tt_scope_expire(struct tt_scope *scope)
+{
+    int64_t now = tt_loop_now(scope->loop);
+    for (struct tt_scope *first = scope; first;) {
+        first = NULL;
+        for (struct tt_scope *at = scope; at; at = at->parent)
+            if (!at->why && at->deadline <= now && (!first || at->deadline < first->deadline))
+                first = at;
+        if (first)
+            expire(first);
+    }
 }
 
 void tt_scope_deadline(struct tt_scope *scope, int64_t at, const char *what)

@@ -30,6 +30,9 @@ struct tt_loop *tt_scope_loop(const struct tt_scope *scope);
 void tt_scope_deadline(struct tt_scope *scope, int64_t at, const char *what);
 /* The earliest deadline of this scope and those above it. */
 int64_t tt_scope_ends_at(const struct tt_scope *scope);
+/* Cancels what has passed its deadline, here or above, now: for code that has kept the loop from
+ * doing so in time. The caller holds the scope. */
+void tt_scope_expire(struct tt_scope *scope);
 /* Cancels for that reason (copied; the first reason stays). Cancelling again does nothing. */
 void tt_scope_cancel(struct tt_scope *scope, const struct tt_error *why);
 /* Why it was cancelled, or NULL while it is live. Borrowed. */

@@ -40,11 +40,13 @@ static int create(lua_State *L)
     return 1;
 }
 
-static const char *state_of(lua_State *L, lua_State *co)
+const char *lt_coro_state(lua_State *L, lua_State *co)
 {
     lua_Debug ar;
     if (L == co)
         return "running";
+    if (lt_thread_flag(co, lt_failed))
+        return "dead";
     if (lt_thread_flag(co, lt_in_await))
         return "normal";
     if (lua_status(co) == LUA_YIELD)
@@ -90,6 +92,11 @@ static enum outcome resume_once(lua_State *L, lua_State *co, int arguments, int 
     lua_xmove(co, L, *count);
     if (status == LUA_OK)
         lua_settop(co, 0);
+    if (!ok) { /* coroutine.close tells it once more */
+        lua_pushvalue(L, -1);
+        lua_xmove(L, co, 1);
+        lt_thread_set_flag(co, lt_failed, true);
+    }
     return ok ? returned : failed;
 }
 
@@ -108,7 +115,7 @@ static enum outcome resume_through(lua_State *L, lua_State *co, int arguments, i
 /* Moves the arguments over; false with a message on L when co cannot be resumed. */
 static bool pass_arguments(lua_State *L, lua_State *co, int count)
 {
-    const char *state = state_of(L, co);
+    const char *state = lt_coro_state(L, co);
     if (*state != 's') {
         lua_pushfstring(L, *state == 'd' ? "cannot resume dead coroutine"
                                          : "cannot resume non-suspended coroutine");
@@ -206,7 +213,7 @@ static int yield(lua_State *L)
 
 static int status(lua_State *L)
 {
-    lua_pushstring(L, state_of(L, check_coroutine(L)));
+    lua_pushstring(L, lt_coro_state(L, check_coroutine(L)));
     return 1;
 }
 
@@ -224,26 +231,12 @@ static int running(lua_State *L)
     return 2;
 }
 
-static int close_(lua_State *L)
-{
-    lua_State *co = check_coroutine(L);
-    const char *state = state_of(L, co);
-    if (*state != 's' && *state != 'd')
-        return luaL_error(L, "cannot close a %s coroutine", state);
-    bool ok = lua_resetthread(co) == LUA_OK;
-    lua_pushboolean(L, ok);
-    if (ok)
-        return 1;
-    lua_xmove(co, L, 1);
-    return 2;
-}
-
 int luaopen_tutti_coroutine(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"create", create},   {"resume", resume}, {"wrap", wrap},
-        {"yield", yield},     {"status", status}, {"isyieldable", isyieldable},
-        {"running", running}, {"close", close_},  {NULL, NULL},
+        {"create", create},   {"resume", resume},       {"wrap", wrap},
+        {"yield", yield},     {"status", status},       {"isyieldable", isyieldable},
+        {"running", running}, {"close", lt_coro_close}, {NULL, NULL},
     };
     lua_getglobal(L, "coroutine");
     luaL_setfuncs(L, functions, 0);

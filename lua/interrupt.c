@@ -2,6 +2,7 @@
 #include "lua/lerror.h"
 #include "lua/state.h"
 
+#include <lauxlib.h>
 #include <string.h>
 
 enum { deepest = 200 };
@@ -31,12 +32,16 @@ static int vararg_copy(lua_State *L, lua_Debug *callee)
     return callee->nparams + count + 1;
 }
 
-/* True when this frame is a catching function whose callee is a `__close` run by an error. */
+/* True when this frame is a function whose callee is a `__close`: coroutine.close, or a catching
+ * one while an error passes. */
 static bool is_unwinding(const struct lt_vm *vm, lua_State *L, lua_Debug *ar, lua_Debug *callee)
 {
     lua_getinfo(L, "f", ar);
-    int expected = values_below_call(vm, lua_tocfunction(L, -1));
+    lua_CFunction function = lua_tocfunction(L, -1);
+    int expected = values_below_call(vm, function);
     lua_pop(L, 1);
+    if (function == lt_coro_close)
+        return true;
     if (expected < 0 || !lua_getlocal(L, ar, expected + vararg_copy(L, callee) + 1))
         return false;
     lua_pop(L, 1);
@@ -69,35 +74,93 @@ bool lt_in_cleanup(struct lt_vm *vm)
     return false;
 }
 
+static void on_instruction(lua_State *L, lua_Debug *ar);
+
+/* Cleanup code that still has time is only looked at now and then. */
+static void hook(lua_State *L, int instructions)
+{
+    if (lua_gethook(L) != on_instruction || lua_gethookcount(L) != instructions)
+        lua_sethook(L, on_instruction, LUA_MASKCOUNT, instructions);
+}
+
 /* Stays set until the coroutine ends, so that an error which is caught comes again at the next
  * instruction. Where nothing is to be stopped it removes itself. */
 static void on_instruction(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
     struct lt_vm *vm = lt_vm_of(L);
+    struct lt_task *task = vm->current;
+    vm->forcing = false;
     if (vm->interrupted)
         lt_vm_cancel_program(vm, "interrupted");
-    const struct tt_error *why = vm->current ? tt_scope_why(vm->current->scope) : NULL;
+    if (task && vm->overdue)
+        tt_scope_expire(task->scope);
+    const struct tt_error *why = task ? tt_scope_why(task->scope) : NULL;
     if (!why) {
         lua_sethook(L, NULL, 0, 0);
         return;
     }
-    if (!vm->stopped_at)
-        vm->stopped_at = uv_hrtime() / 1000000;
-    if (lt_in_cleanup(vm) && uv_hrtime() / 1000000 < vm->stopped_at + lt_cleanup_ms)
+    int64_t now = tt_loop_now(vm->loop);
+    if (!task->cleaned_at)
+        task->cleaned_at = now + lt_cleanup_ms;
+    if (now < task->cleaned_at && lt_in_cleanup(vm)) {
+        hook(L, 100);
         return;
+    }
+    hook(L, 1);
+    vm->forcing = true;
     lt_raise(L, tt_error_copy(why));
 }
 
-static void hook(lua_State *L)
+/* --- xpcall ---
+ *
+ * What a hook raises passes the message handler before the hook is over, where no hook is called:
+ * a handler that loops could not be stopped any more. So the handler is not asked then. */
+
+static int handle_message(lua_State *L)
 {
-    lua_sethook(L, on_instruction, LUA_MASKCOUNT, 1);
+    struct lt_vm *vm = lt_vm_of(L);
+    if (vm->forcing) {
+        vm->forcing = false;
+        return 1;
+    }
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
 }
+
+static int xpcall_end(lua_State *L, int status, lua_KContext context)
+{
+    (void)context;
+    if (status == LUA_OK || status == LUA_YIELD)
+        return lua_gettop(L) - 2;
+    lua_pushboolean(L, false);
+    lua_replace(L, -3);
+    return 2;
+}
+
+/* Stack: the function, the handler, true, the function, its arguments. */
+int lt_xpcall(lua_State *L)
+{
+    int count = lua_gettop(L) - 2;
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_pushvalue(L, 2);
+    lua_pushcclosure(L, handle_message, 1);
+    lua_replace(L, 2);
+    lua_pushboolean(L, true);
+    lua_pushvalue(L, 1);
+    lua_rotate(L, 3, 2);
+    return xpcall_end(L, lua_pcallk(L, count, LUA_MULTRET, 2, 0, xpcall_end), 0);
+}
+
+/* --- who asks for it --- */
 
 void lt_stop_current(struct lt_vm *vm)
 {
     for (struct lt_level *level = vm->levels; level; level = level->outer)
-        hook(level->L);
+        hook(level->L, 1);
 }
 
 void lt_enter_level(struct lt_vm *vm, struct lt_level *level, lua_State *L)
@@ -105,8 +168,8 @@ void lt_enter_level(struct lt_vm *vm, struct lt_level *level, lua_State *L)
     level->L = L;
     level->outer = vm->levels;
     vm->levels = level;
-    if (vm->interrupted)
-        hook(L);
+    if (vm->interrupted || vm->overdue)
+        hook(L, 1);
 }
 
 void lt_vm_interrupt(struct lt_vm *vm)

@@ -1,5 +1,5 @@
-/* What vm.c, task.c, coro.c and interrupt.c share, and nobody else includes: the state of the
- * running Lua code. */
+/* What vm.c, task.c, coro*.c, interrupt.c and overrun.c share, and nobody else includes: the state
+ * of the running Lua code. */
 #ifndef LT_STATE_H
 #define LT_STATE_H
 
@@ -9,7 +9,6 @@
 #include <signal.h>
 
 struct lt_task;
-struct lt_limit;
 struct lt_limit;
 
 /* The coroutines that are running now, innermost first. Lives on the C stack of whoever resumed;
@@ -26,6 +25,8 @@ struct lt_vm {
     struct lt_task *current;           /* whose code is running; NULL between resumes */
     struct lt_level *volatile levels;  /* its coroutines; NULL between resumes */
     volatile sig_atomic_t interrupted; /* a signal came while Lua ran */
+    volatile sig_atomic_t overdue;     /* what runs has passed its deadline (overrun.c) */
+    bool forcing;                      /* a hook is raising an error */
     bool awaiting;                     /* lt_await has yielded: tells it from a user's yield */
     int blocked;                       /* resumes that an await could not yield across */
     bool gc_stress;                    /* collect everything at each resume */
@@ -36,8 +37,7 @@ struct lt_vm {
     char *script_dir;
     struct tt_env *here; /* made on first use */
     struct lt_limit *limits;
-    lua_CFunction pcall, xpcall; /* the originals, to recognise their frames */
-    uint64_t stopped_at;         /* ms, when code was first stopped by force in this resume; or 0 */
+    lua_CFunction pcall, xpcall; /* the global ones, to recognise their frames */
 };
 
 struct lt_task {
@@ -60,6 +60,7 @@ struct lt_task {
     int values;             /* results on L's stack once ended */
     int cleaning;           /* > 0 while deferred functions run */
     int refusals;           /* awaits that were refused since it was cancelled */
+    int64_t cleaned_at;     /* ms, when its cleanup is stopped by force; 0 until it was cancelled */
     bool failed, joined, dropped;
 };
 
@@ -69,14 +70,23 @@ static inline struct lt_task *lt_task_of_op(struct tt_op *op)
 }
 
 /* A thread's extra space holds the vm; its low bits say what kind of thread it is. */
-enum { lt_guarded = 1 /* made by coroutine.create */, lt_in_await = 2 };
+enum {
+    lt_guarded = 1, /* made by coroutine.create */
+    lt_in_await = 2,
+    lt_failed = 4 /* its body ended with the error that is left on its stack */
+};
 bool lt_thread_flag(lua_State *L, int flag);
 void lt_thread_set_flag(lua_State *L, int flag, bool on);
 
 /* The bodies of coroutines, to recognise their frames. */
 int lt_task_body(lua_State *L);
 int lt_coro_body(lua_State *L);
+/* "running", "normal", "suspended" or "dead", as L sees it. */
+const char *lt_coro_state(lua_State *L, lua_State *co);
+int lt_coro_close(lua_State *L); /* coroutine.close */
 
+/* Replaces `xpcall`. */
+int lt_xpcall(lua_State *L);
 /* True while a `__close` metamethod or a deferred function is running in the current task. */
 bool lt_in_cleanup(struct lt_vm *vm);
 /* From now on the current task's cancellation is raised at every instruction outside of cleanup,
@@ -84,6 +94,12 @@ bool lt_in_cleanup(struct lt_vm *vm);
 void lt_stop_current(struct lt_vm *vm);
 /* A coroutine is about to be resumed: it inherits a pending interruption. */
 void lt_enter_level(struct lt_vm *vm, struct lt_level *level, lua_State *L);
+
+/* The task is about to run: should it stay on the processor beyond its deadline, or beyond the time
+ * for cleaning up once it was cancelled, it is stopped there. lt_overrun_end takes the alarm away.
+ */
+void lt_overrun_watch(struct lt_task *task);
+void lt_overrun_end(void);
 
 /* Suspends the running coroutine until op finished; takes op. */
 int lt_suspend(lua_State *L, struct tt_op *op, lua_KFunction then, lua_KContext context);

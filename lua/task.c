@@ -229,11 +229,12 @@ static void resume(struct lt_task *task)
     vm->current = task;
     vm->blocked = 0;
     lt_enter_level(vm, &level, task->L);
+    lt_overrun_watch(task);
     int status = lua_resume(task->L, NULL, first, &count);
     vm->levels = NULL;
     vm->current = NULL;
     vm->interrupted = 0;
-    vm->stopped_at = 0;
+    vm->overdue = 0;
     bool awaiting = vm->awaiting;
     vm->awaiting = false;
     switch (status) {

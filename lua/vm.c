@@ -20,7 +20,7 @@
 
 /* --- from any of its coroutines --- */
 
-enum { flag_bits = lt_guarded | lt_in_await };
+enum { flag_bits = lt_guarded | lt_in_await | lt_failed };
 
 static uintptr_t *extra_of(lua_State *L)
 {
@@ -233,7 +233,8 @@ static int open_libraries(lua_State *L)
     struct lt_vm *vm = lua_touserdata(L, 1);
     luaL_openlibs(L);
     vm->pcall = global_function(L, "pcall");
-    vm->xpcall = global_function(L, "xpcall");
+    vm->xpcall = lt_xpcall;
+    lua_register(L, "xpcall", lt_xpcall);
     luaopen_tutti_coroutine(L);
     lt_open_masked(L);
     luaL_requiref(L, "tutti.error", luaopen_tutti_error, 0);
@@ -275,6 +276,7 @@ void lt_vm_free(struct lt_vm *vm)
 {
     if (!vm)
         return;
+    lt_overrun_end();
     lua_close(vm->L);
     if (vm->here)
         tt_env_release(vm->here);

@@ -101,6 +101,91 @@ t.describe("a user's coroutine", function()
     t.eq({ coroutine.close(coroutine.create(print)) }, { true })
     t.raises("running", coroutine.close, coroutine.running())
   end)
+  t.it("close runs every __close, innermost first, and each may wait", function()
+    local log = {}
+    local function closing(name, fails)
+      return setmetatable({ name }, { __close = function(self, e)
+        nap()
+        log[#log + 1] = { name, self[1], e }
+        tutti.here:run "true"
+        if fails then error(fails, 0) end
+      end })
+    end
+    local function suspended(first, second)
+      log = {}
+      local co = coroutine.create(function(...)
+        local _ <close> = closing "a"
+        local _ <close> = closing("b", first)
+        pcall(function(...)
+          for _ in function() return 1 end, nil, nil, closing("c", second) do
+            xpcall(coroutine.yield, function(m) return "never" .. m end)
+          end
+        end, ...)
+        error "never"
+      end)
+      coroutine.resume(co, 1, 2)
+      return co
+    end
+    local co = suspended()
+    t.eq({ coroutine.close(co) }, { true })
+    t.eq(log, { { "c", "c" }, { "b", "b" }, { "a", "a" } })
+    t.eq({ coroutine.status(co), coroutine.close(co) }, { "dead", true })
+    co = suspended("first", "second")
+    t.eq({ coroutine.close(co) }, { false, "first" })
+    t.eq(log, { { "c", "c" }, { "b", "b", "second" }, { "a", "a", "first" } })
+    t.eq({ coroutine.close(co) }, { true })
+    co = suspended(nil, "second")
+    t.eq({ pcall(coroutine.close, co) }, { true, false, "second" })
+  end)
+  t.it("close knows each way to write a __close", function()
+    local log = {}
+    local callable = setmetatable({}, { __call = function(self, value, e) nap() log[#log + 1] = { self, value.n, e } end })
+    local ways = {
+      function(value, e) nap() log[#log + 1] = { value.n, e } end,
+      function(...) nap() local value, e = ... log[#log + 1] = { value.n, e } end,
+      function(value, ...) nap() log[#log + 1] = { value.n, ... } end,
+      function() nap() log[#log + 1] = "nothing" end,
+      callable,
+      function() error(nil) end,
+      rawlen, -- C
+    }
+    for n, way in ipairs(ways) do
+      local co = coroutine.wrap(function()
+        local co = coroutine.create(function()
+          local _ <close> = setmetatable({ n = n }, { __close = way })
+          coroutine.yield()
+        end)
+        coroutine.resume(co)
+        return table.pack(coroutine.close(co))
+      end)
+      t.eq(co(), n == 6 and { n = 2, false } or { n = 1, true })
+    end
+    t.eq(log, { { 1 }, { 2 }, { 3 }, "nothing", { callable, 5 } })
+  end)
+  t.it("close tells the error that ended it, once", function()
+    local co = coroutine.create(function() error { why = 1 } end)
+    coroutine.resume(co)
+    t.eq(coroutine.status(co), "dead")
+    t.eq({ coroutine.close(co) }, { false, { why = 1 } })
+    t.eq({ coroutine.close(co) }, { true })
+    t.eq({ coroutine.resume(co) }, { false, "cannot resume dead coroutine" })
+  end)
+  t.it("close is cleanup: it works in a task that was cancelled", function()
+    local closed
+    local h = tutti.spawn(function()
+      local co = coroutine.create(function()
+        local _ <close> = setmetatable({}, { __close = function() nap() closed = true end })
+        coroutine.yield()
+      end)
+      coroutine.resume(co)
+      pcall(tutti.sleep, "1h")
+      coroutine.close(co)
+    end)
+    nap()
+    h:cancel()
+    pcall(h.join, h)
+    t.eq(closed, true)
+  end)
   t.it("that waits cannot be resumed or closed by another task", function()
     local co = coroutine.create(function() tutti.sleep "30ms" return "done" end)
     local h = tutti.spawn(function() return coroutine.resume(co) end)
