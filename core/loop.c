@@ -18,6 +18,7 @@ struct tt_loop {
     size_t timers, room;
     uint64_t order;
     size_t live_ops;
+    struct tt_job *quiet; /* posted when the last operation goes */
 };
 
 static void on_alarm(uv_timer_t *alarm)
@@ -242,4 +243,38 @@ size_t tt_loop_live_ops(const struct tt_loop *loop)
 void tt_loop_count_op(struct tt_loop *loop, int change)
 {
     loop->live_ops += (size_t)change;
+    if (!loop->live_ops && loop->quiet)
+        tt_loop_post(loop, loop->quiet);
+}
+
+struct settling {
+    struct tt_timer timer;
+    struct tt_job quiet; /* behind the jobs that the last operation left */
+    struct tt_loop *loop;
+    bool over;
+};
+
+static void on_patience_over(struct tt_timer *timer)
+{
+    ((struct settling *)(void *)timer)->over = true;
+}
+
+static void on_quiet(struct tt_job *job)
+{
+    struct settling *settling =
+        (struct settling *)(void *)((char *)job - offsetof(struct settling, quiet));
+    settling->over = !settling->loop->live_ops;
+}
+
+void tt_loop_settle(struct tt_loop *loop, int64_t at_most)
+{
+    struct settling settling = {.quiet.run = on_quiet, .loop = loop};
+    loop->quiet = &settling.quiet;
+    tt_loop_post(loop, &settling.quiet);
+    tt_timer_start(loop, &settling.timer, tt_deadline_after(tt_loop_now(loop), at_most),
+                   on_patience_over);
+    tt_loop_run(loop, &settling.over);
+    tt_timer_stop(loop, &settling.timer);
+    tt_loop_unpost(loop, &settling.quiet);
+    loop->quiet = NULL;
 }

@@ -56,6 +56,10 @@ void tt_timer_stop(struct tt_loop *loop, struct tt_timer *timer);
 /* Runs until *finished is true, or nothing is left that could ever happen (returns false then). */
 bool tt_loop_run(struct tt_loop *loop, const bool *finished);
 
+/* Runs until no operation is left, for so many ms at most: for the end, when nobody waits for what
+ * was cancelled. */
+void tt_loop_settle(struct tt_loop *loop, int64_t at_most);
+
 /* Counters for tests and for the leak check at exit. */
 size_t tt_loop_live_ops(const struct tt_loop *loop);
 void tt_loop_count_op(struct tt_loop *loop, int change);

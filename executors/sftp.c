@@ -92,15 +92,6 @@ static void unref(struct tx_sftp *s)
     free(s);
 }
 
-void tx_sftp_release(struct tx_sftp *s)
-{
-    if (!s)
-        return;
-    if (--s->users == 0)
-        in_use(s, false);
-    unref(s);
-}
-
 /* Everybody who waits for a reply learns that there will be none. */
 static void lose_all(struct tx_sftp *s)
 {
@@ -155,6 +146,19 @@ static void broke(struct tx_sftp *s, struct tt_error *why)
     }
     wake_gets(s);
     lose_all(s);
+    unref(s);
+}
+
+/* Nobody waits for one that is not open yet. */
+void tx_sftp_release(struct tx_sftp *s)
+{
+    if (!s)
+        return;
+    if (--s->users == 0) {
+        in_use(s, false);
+        if (s->state == OPENING)
+            broke(s, tt_error_new(TT_CANCELLED, "no file operation waits any more"));
+    }
     unref(s);
 }
 
@@ -463,7 +467,7 @@ static struct tx_sftp *sftp_new(struct tx_host *host)
     s->host = host;
     s->max_read = s->max_write = usual_size;
     s->job.run = on_job;
-    s->scope = tt_scope_new(tx_host_loop(host), NULL);
+    s->scope = tt_scope_new(tx_host_loop(host), tx_host_life(host));
     tx_host_set_sftp(host, s);
     s->opening = tx_host_channel(host, s->scope, NULL, 0);
     tt_op_await(s->opening, on_opened, s);

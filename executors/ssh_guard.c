@@ -112,7 +112,6 @@ static void on_opened(struct tt_op *op, void *arg)
                                      .user = guard->user,
                                      .password = guard->password,
                                      .stdin_open = true};
-        tx_lease_is_attached(lease);
         guard->run =
             tx_run_new(tx_link_host(guard->link), lease, &command, on_changed, guard, NULL);
     }
@@ -164,7 +163,7 @@ struct tx_guard *tx_guard_of(struct tx_link *link, const char *user, const char 
     guard->link = link;
     guard->user = user ? tt_strdup(user) : NULL;
     guard->password = password ? tt_strdup(password) : NULL;
-    guard->scope = tt_scope_new(tx_link_loop(link), NULL);
+    guard->scope = tt_scope_new(tx_link_loop(link), tx_host_life(tx_link_host(link)));
     tx_link_attach(link, &guard->attached);
     guard->opening = tx_link_channel(link, guard->scope);
     tt_op_await(guard->opening, on_opened, guard);

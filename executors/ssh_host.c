@@ -47,7 +47,7 @@ struct request {
     char *target;
     int port;
     struct tx_link *link; /* where it opens its channel, or NULL: it waits */
-    struct tx_link *only; /* no other connection will do */
+    struct tx_link *only; /* no other connection will do: it is attached to this one */
     struct tx_channel *channel;
     struct tx_lease *lease;
     struct tt_timer pause;
@@ -71,9 +71,10 @@ struct tx_host {
     struct tx_texts keys, known_hosts;
     struct tx_ssh_settings settings;
     enum { UNKNOWN, RESOLVING, RESOLVED } resolved;
-    struct tt_scope *scope;    /* of resolving */
-    struct tt_scope *programs; /* proxy commands live in it */
+    struct tt_scope
+        *life; /* all that is done for the host and not for one caller, proxy commands too */
     struct tt_op *resolve;
+    struct closing *closings;
     struct tx_host *jump; /* held */
     unsigned depth;       /* of jumps that led here */
     struct tx_link *links;
@@ -84,6 +85,14 @@ struct tx_host {
     bool shell_is_sh;
     struct tx_sftp *sftp; /* sftp.c keeps a reference for it */
     struct tt_job job;
+};
+
+/* Waits until what is done for a host has ended, then until the same is true of its jump. */
+struct closing {
+    struct tt_op op;
+    struct tx_host *host; /* held */
+    struct closing *next;
+    struct tt_op *jump;
 };
 
 static struct tx_host *hosts;
@@ -205,19 +214,22 @@ static bool has_room(const struct tx_link *link)
 
 /* --- leases --- */
 
-static struct tx_lease *lease_new(struct tx_link *link, struct tx_channel *channel)
+static struct tx_lease *lease_new(struct tx_link *link, struct tx_channel *channel, bool attached)
 {
     struct owned_lease *lease = tt_zalloc(sizeof *lease);
     lease->lease = (struct tx_lease){channel, link};
+    lease->attached = attached;
     return &lease->lease;
 }
 
-static void take_place(struct tx_link *link)
+static void take_place(struct tx_link *link, bool attached)
 {
     link->refs++;
     link->channels++;
-    link->users++;
-    watch_use(link);
+    if (!attached) {
+        link->users++;
+        watch_use(link);
+    }
 }
 
 static void give_place(struct tx_link *link, bool attached)
@@ -316,7 +328,7 @@ static void drop_attempt(struct request *r)
         tx_channel_free(r->channel);
         r->channel = NULL;
     }
-    give_place(link, false);
+    give_place(link, r->only);
 }
 
 static void end_request(struct request *r, struct tt_error *err)
@@ -394,7 +406,7 @@ static void on_channel(void *arg)
         break;
     case TX_CHANNEL_OPEN:
         tx_channel_listen(r->channel, NULL, NULL);
-        r->lease = lease_new(r->link, r->channel);
+        r->lease = lease_new(r->link, r->channel, r->only);
         r->link = NULL;
         r->channel = NULL;
         unlist(r);
@@ -428,7 +440,7 @@ static void on_channel(void *arg)
 static void try_link(struct request *r, struct tx_link *link)
 {
     r->link = link;
-    take_place(link);
+    take_place(link, r->only);
     r->channel = tx_channel_open(link->session, r->target, r->port);
     tx_channel_listen(r->channel, on_channel, r);
 }
@@ -489,7 +501,7 @@ static struct tt_op *dial(void *arg, struct tt_scope *scope)
         if (tx_proxy_expand(&line, host->settings.proxy_command, &host->settings,
                             host->options.host, &err) < 0)
             return tt_op_finished_new(scope, err);
-        struct tt_op *op = tx_wire_program(scope, host->options.here, line, host->programs);
+        struct tt_op *op = tx_wire_program(scope, host->options.here, line, host->life);
         free(line);
         return op;
     }
@@ -500,7 +512,7 @@ static void connect_one(struct tx_host *host)
 {
     struct connecting *c = tt_zalloc(sizeof *c);
     c->host = host;
-    c->scope = tt_scope_new(host->loop, NULL);
+    c->scope = tt_scope_new(host->loop, host->life);
     c->next = host->connecting;
     host->connecting = c;
     c->login = tx_login(c->scope, &host->settings, dial, host);
@@ -567,7 +579,7 @@ static void on_job(struct tt_job *job)
         serve(host);
     } else if (host->resolved == UNKNOWN && host->requests) {
         host->resolved = RESOLVING;
-        host->resolve = tx_ssh_resolve(host->scope, &host->options);
+        host->resolve = tx_ssh_resolve(host->life, &host->options);
         tt_op_await(host->resolve, on_resolved, host);
     }
 }
@@ -673,7 +685,7 @@ static void on_first(struct tt_op *op, void *arg)
         own_finish(o, tt_error_copy(op->error));
         return;
     }
-    o->scope = tt_scope_new(op->loop, NULL);
+    o->scope = tt_scope_new(op->loop, o->host->life);
     o->login = tx_login(o->scope, &o->host->settings, dial, o->host);
     tt_op_await(o->login, on_own_login, o);
 }
@@ -804,8 +816,7 @@ static struct tx_host *host_get(struct tt_loop *loop, const struct tx_ssh_option
     host->key = key;
     host->depth = depth;
     host->job.run = on_job;
-    host->scope = tt_scope_new(loop, NULL);
-    host->programs = tt_scope_new(loop, NULL);
+    host->life = tt_scope_new(loop, NULL);
     own_options(host, options);
     host->next = hosts;
     hosts = host;
@@ -863,30 +874,38 @@ void tx_host_retain(struct tx_host *host)
     host->refs++;
 }
 
+/* Nobody waits for it to be resolved or connected to. */
+static void stop_reaching(struct tx_host *host, const struct tt_error *why)
+{
+    while (host->connecting)
+        drop_connecting(host->connecting, why);
+    if (!host->resolve)
+        return;
+    tt_op_unawait(host->resolve);
+    tt_op_cancel(host->resolve, why);
+    tt_op_release(host->resolve);
+    host->resolve = NULL;
+    host->resolved = UNKNOWN;
+}
+
 void tx_host_release(struct tx_host *host)
 {
     if (!host || --host->refs > 0)
         return;
     host->refs = 1; /* what goes now may settle us, not free us again */
     struct tt_error *why = tt_error_new(TT_CANCELLED, "the host is not used any more");
-    while (host->connecting)
-        drop_connecting(host->connecting, why);
-    if (host->resolve) {
-        tt_op_unawait(host->resolve);
-        tt_op_cancel(host->resolve, why);
-        tt_op_release(host->resolve);
-    }
-    tt_error_free(why);
+    stop_reaching(host, why);
     while (host->links)
         leave_pool(host->links);
+    tt_scope_cancel(host->life, why);
+    tt_error_free(why);
     tt_loop_unpost(host->loop, &host->job);
     struct tx_host **at = &hosts;
     while (*at != host)
         at = &(*at)->next;
     *at = host->next;
     tx_host_release(host->jump);
-    tt_scope_release(host->scope);
-    tt_scope_release(host->programs);
+    tt_scope_release(host->life);
     tx_ssh_settings_clear(&host->settings);
     if (host->key.data)
         explicit_bzero(host->key.data, host->key.length);
@@ -898,6 +917,11 @@ void tx_host_release(struct tx_host *host)
 uint64_t tx_host_number(const struct tx_host *host)
 {
     return host->number;
+}
+
+struct tt_scope *tx_host_life(const struct tx_host *host)
+{
+    return host->life;
 }
 
 bool tx_host_shell_is_sh(const struct tx_host *host)
@@ -930,27 +954,49 @@ void tx_host_set_sftp(struct tx_host *host, struct tx_sftp *sftp)
     host->sftp = sftp;
 }
 
-struct closing {
-    struct tt_op op;
-    struct tx_host *host; /* held */
-};
+/* --- closing --- */
 
-static void on_programs_ended(void *arg)
+static void on_jump_closed(struct tt_op *op, void *arg)
 {
     struct closing *closing = arg;
-    tt_op_finish(&closing->op, NULL);
+    tt_op_finish(&closing->op, tt_error_copy(op->error));
+}
+
+static void on_life_idle(void *arg)
+{
+    struct tx_host *host = arg;
+    while (host->closings) {
+        struct closing *closing = host->closings;
+        host->closings = closing->next;
+        if (!host->jump) {
+            tt_op_finish(&closing->op, NULL);
+            continue;
+        }
+        closing->jump = tx_host_close_idle(host->jump, closing->op.scope);
+        tt_op_await(closing->jump, on_jump_closed, closing);
+    }
 }
 
 static void closing_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tt_scope_on_idle(((struct closing *)(void *)op)->host->programs, NULL, NULL);
+    struct closing *closing = (struct closing *)(void *)op;
+    if (closing->jump) {
+        tt_op_cancel(closing->jump, why);
+        return;
+    }
+    struct closing **at = &closing->host->closings;
+    while (*at != closing)
+        at = &(*at)->next;
+    *at = closing->next;
     tt_op_finish(op, tt_error_copy(why));
 }
 
 static void closing_free(struct tt_op *op)
 {
-    tx_host_release(((struct closing *)(void *)op)->host);
-    free(op);
+    struct closing *closing = (struct closing *)(void *)op;
+    tt_op_release(closing->jump);
+    tx_host_release(closing->host);
+    free(closing);
 }
 
 struct tt_op *tx_host_close_idle(struct tx_host *host, struct tt_scope *scope)
@@ -969,13 +1015,15 @@ struct tt_op *tx_host_close_idle(struct tx_host *host, struct tt_scope *scope)
     }
     if (!host->requests) {
         struct tt_error *why = tt_error_new(TT_CANCELLED, "the connection is not wanted any more");
-        while (host->connecting)
-            drop_connecting(host->connecting, why);
+        stop_reaching(host, why);
         tt_error_free(why);
     }
-    if (host->links || host->connecting)
+    if (host->links || host->requests) {
         tt_op_finish(&closing->op, NULL); /* what is in use goes on */
-    else
-        tt_scope_on_idle(host->programs, on_programs_ended, closing);
+        return &closing->op;
+    }
+    closing->next = host->closings;
+    host->closings = closing;
+    tt_scope_on_idle(host->life, on_life_idle, host);
     return &closing->op;
 }

@@ -29,7 +29,12 @@ struct tt_loop *tx_host_loop(const struct tx_host *host);
 struct tx_sftp;
 struct tx_sftp *tx_host_sftp(const struct tx_host *host);
 void tx_host_set_sftp(struct tx_host *host, struct tx_sftp *sftp);
-/* Ends connections that nobody uses; finishes when what they were made of has ended, too. */
+/* The scope of all that is done for the host and not for one caller: resolving, connecting, what is
+ * kept with a connection. Who is cancelled lets go of what cannot end at once (a name that is being
+ * looked up, a file that is being read): it ends in there. */
+struct tt_scope *tx_host_life(const struct tx_host *host);
+/* Ends connections that nobody uses; finishes when nothing runs for the host any more, nor for the
+ * one that it is reached through. A host in use goes on, and is not waited for. */
 struct tt_op *tx_host_close_idle(struct tx_host *host, struct tt_scope *scope);
 
 /* Goes through that host; before the first channel is asked for. */
@@ -44,7 +49,8 @@ struct tx_lease {
  * connected to target:port as the host sees it. Kinds: connect, auth, host_key, invalid. */
 struct tt_op *tx_host_channel(struct tx_host *host, struct tt_scope *scope, const char *target,
                               int port);
-/* On this very connection, and without waiting for room: kind `connect` when refused. */
+/* On this very connection, and without waiting for room, for what is attached to it: the lease is
+ * no use of the connection. Kind `connect` when refused. */
 struct tt_op *tx_link_channel(struct tx_link *link, struct tt_scope *scope);
 struct tx_lease *tx_lease_of(struct tt_op *op); /* takes it; NULL on error */
 void tx_lease_end(struct tx_lease *lease);      /* frees the channel */

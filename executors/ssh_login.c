@@ -210,8 +210,7 @@ static void check_key(struct login *l)
 static void shake(struct login *l)
 {
     LIBSSH2_SESSION *raw = tx_session_raw(l->session);
-    int rc =
-        TX_SSH2("ssh_login.handshake", tx_ssh2.session_handshake(raw, tx_session_descriptor()));
+    int rc = tx_session_handshake(l->session);
     if (rc == 0) {
         check_key(l);
         return;

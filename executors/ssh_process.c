@@ -291,11 +291,10 @@ static void signal_done(struct signal_op *s, struct tt_error *err)
 static void signal_cancel(struct tt_op *op, const struct tt_error *why)
 {
     struct signal_op *s = (struct signal_op *)(void *)op;
-    if (s->sub) {
-        tt_op_unawait(s->sub);
-        tt_op_cancel(s->sub, why);
-    }
-    signal_done(s, tt_error_copy(why));
+    if (s->sub)
+        tt_op_cancel(s->sub, why); /* its end is ours */
+    else
+        signal_done(s, tt_error_copy(why));
 }
 
 static void signal_free(struct tt_op *op)
@@ -331,7 +330,7 @@ static void on_guard_signalled(struct tt_op *op, void *arg)
 {
     struct signal_op *s = arg;
     struct tt_error *err = tt_error_copy(op->error);
-    if (err && err->kind == TT_UNSUPPORTED && s->proc) {
+    if (err && err->kind == TT_UNSUPPORTED && s->proc && !op->cancelled) {
         tt_error_free(err);
         s->sub = NULL;
         tt_op_release(op);

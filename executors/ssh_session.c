@@ -22,6 +22,7 @@ struct tx_session {
     bool ended;    /* the wire's end was read */
     bool pumping;  /* in on_job */
     bool dead;     /* being freed: libssh2 talks to nobody */
+    bool shaking;  /* libssh2 is in the middle of the handshake */
     bool heard;
     char *farewell; /* the server said that it disconnects */
     struct tt_error *why;
@@ -285,6 +286,9 @@ void tx_session_release(struct tx_session *s)
     s->refs = 1; /* what is called from here sees a live object */
     say_goodbye(s);
     s->dead = true;
+    /* libssh2 forgets the keys of an exchange that is not over, unless it fails */
+    if (s->shaking)
+        tx_ssh2.session_handshake(s->raw, some_descriptor());
     /* EAGAIN is not possible any more, but a loop that trusts that would be worse than a leak */
     for (int i = 0; i < 100 && tx_ssh2.session_free(s->raw) == LIBSSH2_ERROR_EAGAIN; i++)
         continue;
@@ -320,9 +324,13 @@ LIBSSH2_SESSION *tx_session_raw(struct tx_session *session)
     return session->raw;
 }
 
-int tx_session_descriptor(void)
+int tx_session_handshake(struct tx_session *s)
 {
-    return some_descriptor();
+    s->shaking = true;
+    int rc = TX_SSH2("ssh_session.handshake", tx_ssh2.session_handshake(s->raw, some_descriptor()));
+    if (rc == 0)
+        s->shaking = false;
+    return rc;
 }
 
 const struct tt_error *tx_session_why(const struct tx_session *session)

@@ -35,8 +35,8 @@ void tx_session_end(struct tx_session *session);
 
 struct tt_loop *tx_session_loop(const struct tx_session *session);
 LIBSSH2_SESSION *tx_session_raw(struct tx_session *session);
-/* What libssh2's handshake wants for a socket. */
-int tx_session_descriptor(void);
+/* libssh2's handshake: 0, or its error. */
+int tx_session_handshake(struct tx_session *session);
 /* Why it is broken, or NULL. Borrowed. */
 const struct tt_error *tx_session_why(const struct tx_session *session);
 /* The connection is over: it broke, or the server said goodbye. libssh2's answers about ends mean

@@ -388,7 +388,7 @@ static struct tx_tunnel *tunnel_new(struct tt_env *env, struct tx_host *host,
     tx_host_retain(host);
     t->env = env;
     tt_env_retain(env);
-    t->scope = tt_scope_new(t->loop, NULL);
+    t->scope = tt_scope_new(t->loop, tx_host_life(host));
     t->from_host = tt_strdup(o->from_host ? o->from_host : "127.0.0.1");
     t->to_host = tt_strdup(o->to_host ? o->to_host : "127.0.0.1");
     t->from_port = o->from_port;

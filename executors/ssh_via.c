@@ -233,6 +233,7 @@ static const struct tx_wire_class program_class = {program_read, program_write, 
 struct program_op {
     struct tx_wire_op base;
     struct tt_op *start;
+    struct tt_scope *life;
 };
 
 static void program_op_cancel(struct tt_op *op, const struct tt_error *why)
@@ -253,7 +254,7 @@ static void on_program(struct tt_op *op, void *arg)
         struct program *p = tt_zalloc(sizeof *p);
         p->wire.class_ = &program_class;
         p->proc = proc;
-        p->scope = tt_scope_new(op->loop, NULL);
+        p->scope = tt_scope_new(op->loop, o->life);
         o->base.wire = &p->wire;
     } else {
         tt_fail(&err, TT_CONNECT, "the proxy command does not start");
@@ -275,6 +276,7 @@ struct tt_op *tx_wire_program(struct tt_scope *scope, struct tt_env *here, const
     char *shell = tt_format("exec 2>/dev/null; %s", line);
     struct tt_command command = {.shell = shell, .stdin_open = true};
     struct tt_proc_options options = {.timeout = TT_NEVER, .grace = 1000};
+    o->life = life;
     o->start = tt_proc_start(here, life, &command, &options);
     tt_op_await(o->start, on_program, o);
     free(shell);

@@ -162,28 +162,6 @@ static int run_main(struct tt_loop *loop, struct arguments *arguments)
     return first_signal ? 128 + first_signal : outcome.code;
 }
 
-struct turn {
-    struct tt_job job;
-    bool done;
-};
-
-static void end_turn(struct tt_job *job)
-{
-    ((struct turn *)(void *)job)->done = true;
-}
-
-/* What was cancelled when its owner went is delivered still, and what that cancels in turn. */
-static void settle(struct tt_loop *loop)
-{
-    size_t before;
-    do {
-        struct turn turn = {.job.run = end_turn};
-        before = tt_loop_live_ops(loop);
-        tt_loop_post(loop, &turn.job);
-        tt_loop_run(loop, &turn.done);
-    } while (tt_loop_live_ops(loop) < before);
-}
-
 #ifdef TT_FAULTS
 /* The loop's own timer stays until the loop is freed. */
 static void name_handle(uv_handle_t *handle, void *count)
@@ -231,7 +209,9 @@ int main(int argc, char **argv)
     signal(SIGHUP, SIG_DFL);
     uv_close((uv_handle_t *)&wake, NULL);
     lt_vm_free(vm);
-    settle(loop);
+    /* what was cancelled when its owner went: a process that is being ended, a worker's last work
+     */
+    tt_loop_settle(loop, closing_ms);
 #ifdef TT_FAULTS
     check_leaks(loop);
 #endif
