@@ -4,8 +4,6 @@ local t = require "spec"
 local tutti = require "tutti"
 
 local suite = { kind = os.getenv "TUTTI_TEST_KIND" or "local" }
--- What becoming another user takes there.
-if suite.kind == "ssh" then suite.password = os.getenv "TUTTI_TEST_SSH_PASSWORD" end
 suite.env = tutti.env(os.getenv "TUTTI_TEST_ENV" or "local:")
 -- What sudo asks for there.
 suite.password = suite.kind == "ssh" and tutti.secret { env = "TUTTI_TEST_SSH_PASSWORD" } or nil
