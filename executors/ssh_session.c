@@ -12,7 +12,7 @@ enum { read_size = 64 << 10, max_rounds = 8, unanswered_keepalives = 3 };
 struct tx_session {
     unsigned refs;
     struct tt_loop *loop;
-    struct tx_wire *wire;
+    struct tx_wire *wire; /* NULL once broken */
     LIBSSH2_SESSION *raw;
     struct tt_buf in; /* received; libssh2 takes from in_at on */
     size_t in_at;
@@ -181,6 +181,13 @@ static void wake_all(struct tx_session *s)
     }
 }
 
+static void hang_up(struct tx_session *s)
+{
+    if (s->wire)
+        s->wire->class_->free(s->wire);
+    s->wire = NULL;
+}
+
 static void on_job(struct tt_job *job)
 {
     struct tx_session *s = session_of(job, offsetof(struct tx_session, job));
@@ -206,6 +213,8 @@ static void on_job(struct tt_job *job)
                                 : tt_error_new(TT_LOST, "the server closed the connection"));
     if (!s->why)
         s->wire->class_->watch(s->wire, !s->readable && !s->ended, s->out_at < s->out.length);
+    else
+        hang_up(s); /* whoever still holds a broken session does not keep the far side waiting */
     if (!s->in.length && !s->out.length && !s->waiters) {
         tt_buf_free(&s->in);
         tt_buf_free(&s->out);
@@ -292,7 +301,7 @@ void tx_session_release(struct tx_session *s)
     /* EAGAIN is not possible any more, but a loop that trusts that would be worse than a leak */
     for (int i = 0; i < 100 && tx_ssh2.session_free(s->raw) == LIBSSH2_ERROR_EAGAIN; i++)
         continue;
-    s->wire->class_->free(s->wire);
+    hang_up(s);
     tt_timer_stop(s->loop, &s->keepalive);
     tt_loop_unpost(s->loop, &s->job);
     tt_buf_free(&s->in);
@@ -346,7 +355,8 @@ void tx_session_break(struct tx_session *s, struct tt_error *why)
     }
     s->why = why;
     s->readable = false;
-    s->wire->class_->watch(s->wire, false, false);
+    if (s->wire)
+        s->wire->class_->watch(s->wire, false, false);
     tt_timer_stop(s->loop, &s->keepalive);
     tt_loop_post(s->loop, &s->job);
 }
