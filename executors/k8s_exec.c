@@ -260,19 +260,12 @@ static void keep(struct tx_pod_process *process, enum tt_stream stream, const ch
     tt_buf_free(&out);
 }
 
-static void on_piece(void *arg, bool first, bool last, const char *bytes, size_t length)
+static void on_piece(void *arg, unsigned char channel, const char *bytes, size_t length)
 {
     struct tx_pod_process *process = arg;
-    (void)last;
-    if (first && length) {
-        process->channel = (unsigned char)*bytes++;
-        length--;
-    }
-    if (!length)
-        return;
-    if (process->channel == out_channel || process->channel == err_channel)
-        keep(process, process->channel == err_channel ? TT_STDERR : TT_STDOUT, bytes, length);
-    else if (process->channel == error_channel && process->status.length < max_status)
+    if (channel == out_channel || channel == err_channel)
+        keep(process, channel == err_channel ? TT_STDERR : TT_STDOUT, bytes, length);
+    else if (channel == error_channel && process->status.length < max_status)
         tt_buf_add(&process->status, bytes, length);
 }
 

@@ -21,7 +21,6 @@ struct tx_pod_process {
     struct tx_stream *stream;
     struct tx_ws *ws;
     struct tt_op *pump, *flush; /* the read and the write under way */
-    unsigned char channel;      /* of the message being received */
     struct tt_buf status;       /* of the error channel */
     struct tx_held held;
     struct tx_reports reports;

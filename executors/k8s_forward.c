@@ -30,7 +30,6 @@ struct link {
     struct tt_op *opening, *reading, *writing;
     struct tx_stream *stream;
     struct tx_ws *ws;
-    unsigned char channel;
     size_t skip[2];                                 /* the port number that begins each channel */
     char *bytes;                                    /* being read from the client */
     size_t to_client;                               /* bytes on the way to the client */
@@ -123,23 +122,18 @@ static void deliver(struct link *link, const char *bytes, size_t length)
     }
 }
 
-static void on_piece(void *arg, bool first, bool last, const char *bytes, size_t length)
+static void on_piece(void *arg, unsigned char channel, const char *bytes, size_t length)
 {
     struct link *link = arg;
-    (void)last;
-    if (first && length) {
-        link->channel = (unsigned char)*bytes++;
-        length--;
-    }
-    if (link->channel > 1 || link->broken)
+    if (channel > error_channel || link->broken)
         return;
-    size_t skip = length < link->skip[link->channel] ? length : link->skip[link->channel];
-    link->skip[link->channel] -= skip;
+    size_t skip = length < link->skip[channel] ? length : link->skip[channel];
+    link->skip[channel] -= skip;
     bytes += skip;
     length -= skip;
     if (!length)
         return;
-    if (link->channel == data_channel) {
+    if (channel == data_channel) {
         deliver(link, bytes, length);
     } else {
         tt_error_free(link->forward->trouble);

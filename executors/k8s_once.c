@@ -84,7 +84,6 @@ struct once {
     struct tx_stream *stream;
     struct tx_ws *ws;
     struct tt_buf status;
-    unsigned char channel;
     int code;
 };
 
@@ -107,15 +106,10 @@ static void once_free(struct tt_op *op)
     free(once);
 }
 
-static void on_piece(void *arg, bool first, bool last, const char *bytes, size_t length)
+static void on_piece(void *arg, unsigned char channel, const char *bytes, size_t length)
 {
     struct once *once = arg;
-    (void)last;
-    if (first && length) {
-        once->channel = (unsigned char)*bytes++;
-        length--;
-    }
-    if (once->channel == error_channel && once->status.length < max_status)
+    if (channel == error_channel && once->status.length < max_status)
         tt_buf_add(&once->status, bytes, length);
 }
 

@@ -47,7 +47,7 @@ struct plan {
 CHILD static void child_fails(const struct plan *plan, enum step step)
 {
     plan->slot->errnum = errno;
-    plan->slot->step = step;
+    plan->slot->step = (int32_t)step;
     syscall(SYS_exit_group, 127);
 }
 

@@ -343,7 +343,8 @@ static int is_report(const struct tx_reports *reports, const char *at, size_t le
         return -1;
     if (length < size)
         return 0;
-    const char *stop = memchr(at + size, '\037', length - size);
+    size_t within = length < max_report ? length : max_report;
+    const char *stop = memchr(at + size, '\037', within - size);
     if (!stop)
         return length < max_report ? 0 : -1;
     *end = (size_t)(stop - at);

@@ -56,8 +56,9 @@ struct tx_ws {
     const char *in; /* being fed */
     size_t left;
     struct tt_buf out;
-    uint64_t frame_left; /* of the data frame being received */
-    bool data, first, final, closed;
+    unsigned char channel; /* of the message being received */
+    bool data, named;      /* in a frame with data; the message's channel is known */
+    bool closed;
 };
 
 static ssize_t give(wslay_event_context_ptr context, uint8_t *to, size_t room, int flags, void *arg)
@@ -106,13 +107,8 @@ static void frame_start(wslay_event_context_ptr context,
     (void)context;
     struct tx_ws *ws = arg;
     ws->data = !wslay_is_ctrl_frame(frame->opcode);
-    if (!ws->data)
-        return;
-    ws->first = frame->opcode != WSLAY_CONTINUATION_FRAME;
-    ws->final = frame->fin;
-    ws->frame_left = frame->payload_length;
-    if (!frame->payload_length)
-        ws->piece(ws->arg, ws->first, ws->final, "", 0);
+    if (ws->data && frame->opcode != WSLAY_CONTINUATION_FRAME)
+        ws->named = false;
 }
 
 static void frame_chunk(wslay_event_context_ptr context,
@@ -120,13 +116,17 @@ static void frame_chunk(wslay_event_context_ptr context,
 {
     (void)context;
     struct tx_ws *ws = arg;
-    if (!ws->data || !chunk->data_length)
+    const char *bytes = (const char *)chunk->data;
+    size_t length = chunk->data_length;
+    if (!ws->data || !length)
         return;
-    ws->frame_left -= chunk->data_length;
-    bool first = ws->first;
-    ws->first = false;
-    ws->piece(ws->arg, first, ws->final && !ws->frame_left, (const char *)chunk->data,
-              chunk->data_length);
+    if (!ws->named) {
+        ws->named = true;
+        ws->channel = (unsigned char)*bytes++;
+        length--;
+    }
+    if (length)
+        ws->piece(ws->arg, ws->channel, bytes, length);
 }
 
 int tx_ws_new(struct tx_ws **out, tx_ws_piece *piece, void *arg, struct tt_error **err)

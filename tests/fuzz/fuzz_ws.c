@@ -1,6 +1,8 @@
-/* WebSocket frames: messages are the same however the bytes are cut into pieces; nothing that the
- * far side sends makes us step outside, wait for ever or answer without a bound. */
-#include "core/buf.h"
+/* What an API server sends over an exec's WebSocket: whatever it is and however it is cut into
+ * pieces, the channels say the same, and so do the shim's reports and the status that are in them.
+ */
+#include "executors/k8s_exec.h"
+#include "executors/shim.h"
 #include "executors/ws.h"
 
 #include <stdint.h>
@@ -9,66 +11,119 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct heard {
-    struct tt_buf bytes; /* of all messages */
-    size_t messages, ends;
+enum { err_channel = 2, error_channel = 3, channels = 256 };
+
+struct seen {
+    struct tt_buf channel[channels];
+    struct tx_reports reports;
+    struct tt_buf plain;    /* stderr without the reports */
+    struct tt_buf reported; /* one line each */
+    size_t answered;        /* bytes that were sent back */
+    bool good, closed;
 };
 
-static void on_piece(void *arg, bool first, bool last, const char *bytes, size_t length)
+static void read_reports(struct seen *seen, const char *bytes, size_t length)
 {
-    struct heard *heard = arg;
-    heard->messages += first;
-    heard->ends += last;
-    if (length)
-        tt_buf_add(&heard->bytes, bytes, length);
-    if (heard->ends > heard->messages)
-        abort();
+    struct tx_report report;
+    while (tx_reports_next(&seen->reports, bytes, length, &seen->plain, &report)) {
+        tt_buf_format(&seen->reported, "%d %lld %lld %d %d\n", report.what, (long long)report.pid,
+                      (long long)report.group, report.code, report.shell_is_sh);
+        if (report.what == 'X' && (report.code < -1 || report.code > 255))
+            abort();
+        bytes = NULL;
+        length = 0;
+    }
 }
 
-/* Feeds bites of so many bytes. Whether the far side kept to the protocol. */
-static bool feed(const uint8_t *data, size_t size, size_t bite, struct heard *heard, bool *closed)
+static void on_piece(void *arg, unsigned char channel, const char *bytes, size_t length)
 {
-    struct tx_ws *ws = NULL;
-    bool good = true;
-    if (tx_ws_new(&ws, on_piece, heard, NULL) < 0)
+    struct seen *seen = arg;
+    if (!length)
         abort();
-    for (size_t from = 0; good && from < size && !tx_ws_closed(ws); from += bite) {
-        size_t length = size - from < bite ? size - from : bite;
+    tt_buf_add(&seen->channel[channel], bytes, length);
+    if (channel == err_channel)
+        read_reports(seen, bytes, length);
+}
+
+static void receive(struct seen *seen, const uint8_t *data, size_t size, size_t bite)
+{
+    struct tx_ws *ws;
+    memcpy(seen->reports.nonce, "0123456789abcdef", tx_nonce_size);
+    if (tx_ws_new(&ws, on_piece, seen, NULL) < 0)
+        abort();
+    seen->good = true;
+    for (size_t at = 0; at < size && seen->good && !tx_ws_closed(ws); at += bite) {
+        size_t length = size - at < bite ? size - at : bite;
         char *copy = malloc(length); /* of its own, so that a step outside is seen */
-        memcpy(copy, data + from, length);
         struct tt_error *err = NULL;
-        good = tx_ws_feed(ws, copy, length, &err) == 0;
-        if (good == (err != NULL))
+        memcpy(copy, data + at, length);
+        seen->good = tx_ws_feed(ws, copy, length, &err) == 0;
+        if (seen->good != !err)
             abort();
         tt_error_free(err);
         free(copy);
+        seen->answered += tx_ws_out(ws)->length;
         /* a ping of n bytes is answered by n bytes and a frame's head */
         if (tx_ws_out(ws)->length > 7 * length + 1024)
             abort();
         tx_ws_out(ws)->length = 0;
     }
-    *closed = tx_ws_closed(ws);
+    seen->closed = tx_ws_closed(ws);
     tx_ws_send(ws, 0, "after", 5, NULL); /* may fail, but is safe */
+    tx_reports_end(&seen->reports, &seen->plain);
     tx_ws_free(ws);
-    return good;
+}
+
+static bool same(const struct tt_buf *a, const struct tt_buf *b)
+{
+    return a->length == b->length && (!a->length || memcmp(a->data, b->data, a->length) == 0);
+}
+
+/* One is how the other begins. */
+static bool same_beginning(const struct tt_buf *a, const struct tt_buf *b)
+{
+    size_t length = a->length < b->length ? a->length : b->length;
+    return !length || memcmp(a->data, b->data, length) == 0;
+}
+
+/* `closes`: there may be a close frame. libwslay checks its reason piece by piece, without always
+ * finding what is wrong, and sends no pong after it; the connection ends either way. */
+static void compare(const struct seen *a, const struct seen *b, bool closes)
+{
+    bool good = a->good && b->good;
+    if (!closes && (a->good != b->good || a->closed != b->closed))
+        abort();
+    /* of text that turns out to be no UTF-8, more or less was seen before */
+    for (int i = 0; i < channels; i++)
+        if (good ? !same(&a->channel[i], &b->channel[i])
+                 : !same_beginning(&a->channel[i], &b->channel[i]))
+            abort();
+    if (good && (!same(&a->plain, &b->plain) || !same(&a->reported, &b->reported) ||
+                 (!closes && a->answered != b->answered)))
+        abort();
+}
+
+static void clear(struct seen *seen)
+{
+    for (int i = 0; i < channels; i++)
+        tt_buf_free(&seen->channel[i]);
+    tt_buf_free(&seen->plain);
+    tt_buf_free(&seen->reported);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct heard at_once = {0}, in_bites = {0};
-    bool closed[2];
-    size_t bite = size ? 1 + data[size - 1] % 13 : 1;
-    bool good = feed(data, size, size + 1, &at_once, &closed[0]);
-    /* of the text in a close frame, wslay checks what comes at once: bites may pass where the whole
-     * does not */
-    if (!feed(data, size, bite, &in_bites, &closed[1]))
-        good = false;
-    if (good && (closed[0] != closed[1] || at_once.messages != in_bites.messages ||
-                 at_once.ends != in_bites.ends || at_once.bytes.length != in_bites.bytes.length ||
-                 (at_once.bytes.length &&
-                  memcmp(at_once.bytes.data, in_bites.bytes.data, at_once.bytes.length) != 0)))
+    struct seen at_once = {0}, in_bites = {0};
+    receive(&at_once, data, size, size + 1);
+    receive(&in_bites, data, size, size ? 1 + data[size - 1] % 13 : 1);
+    compare(&at_once, &in_bites, size && memchr(data, 0x88, size));
+    const struct tt_buf *said = &at_once.channel[error_channel];
+    struct tx_pod_status status;
+    tx_pod_status_read(&status, said->data ? said->data : "", said->length);
+    if ((status.code < 0) != (status.error != NULL) || status.code > 255)
         abort();
-    tt_buf_free(&at_once.bytes);
-    tt_buf_free(&in_bites.bytes);
+    tt_error_free(status.error);
+    clear(&at_once);
+    clear(&in_bites);
     return 0;
 }
