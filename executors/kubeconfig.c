@@ -134,7 +134,10 @@ static int use_pem(struct tx_pem *pem, const json_t *object, const char *file, c
 static int use_cluster(struct tx_kube_config *config, const json_t *cluster, struct tt_error **err)
 {
     const char *server = tx_json_text(cluster, "server");
-    if (strncmp(server, "https://", 8) != 0 && strncmp(server, "http://", 7) != 0)
+    size_t scheme = strncmp(server, "https://", 8) == 0  ? 8
+                    : strncmp(server, "http://", 7) == 0 ? 7
+                                                         : 0;
+    if (!scheme || !server[scheme] || server[scheme] == '/')
         return tt_fail(err, TT_INVALID, "kubeconfig: the cluster's server '%s' is no URL", server);
     size_t length = strlen(server);
     while (server[length - 1] == '/')

@@ -67,11 +67,12 @@ static bool is_one_of(const char *text, const char *const *words)
 
 static json_t *integer(const char *text, size_t length)
 {
-    const char *digits = text + (*text == '-' || *text == '+');
-    int base = strncmp(digits, "0x", 2) == 0 ? 16 : strncmp(digits, "0o", 2) == 0 ? 8 : 10;
-    if (base == 10 && digits[0] == '0' && digits[1])
-        base = 8; /* 0755, as YAML 1.1 has it */
-    const char *from = digits + (base == 16 || digits[1] == 'o' ? 2 : 0);
+    const char *from = text + (*text == '-' || *text == '+');
+    int base = 10;
+    if (from[0] == '0' && from[1]) { /* 0755 is octal, as YAML 1.1 has it */
+        base = from[1] == 'x' ? 16 : 8;
+        from += from[1] == 'x' || from[1] == 'o' ? 2 : 1;
+    }
     const char *allowed = base == 16  ? "0123456789abcdefABCDEF"
                           : base == 8 ? "01234567"
                                       : "0123456789";
