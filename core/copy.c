@@ -2,7 +2,8 @@
  *
  * The work is a stack of items, each a little chain of operations. A directory is made first with a
  * mode that lets us write, and gets its own mode when all below it is there. The symlink that the
- * copy starts at is followed, those below it are copied. */
+ * copy starts at is followed, those below it are copied. Between this machine and another, a whole
+ * directory may go in one stream instead (put_tree, get_tree). */
 #include "core/alloc.h"
 #include "core/files.h"
 #include "core/pump.h"
@@ -309,6 +310,52 @@ static bool into_itself(const struct tt_env *from, const char *from_path, const 
            (to_path[length] == '/' || from_path[length - 1] == '/') && to_path[length + 1];
 }
 
+/* --- a whole tree in one stream --- */
+
+static bool is_here(const struct tt_env *env)
+{
+    return strcmp(env->class_->kind, "local") == 0;
+}
+
+static void on_tree(struct tt_op *step, void *arg)
+{
+    struct item *item = arg;
+    if (step->error && step->error->kind == TT_UNSUPPORTED) {
+        tt_op_release(step);
+        start(item);
+    } else {
+        on_last_step(step, item);
+    }
+}
+
+static void on_place_known(struct tt_op *step, void *arg)
+{
+    struct item *item = arg;
+    struct copy *copy = item->copy;
+    bool taken = tt_stat_of(step) != NULL;
+    if (!went_well(item, step))
+        return;
+    if (taken) /* it merges into what is there */
+        start(item);
+    else if (is_here(copy->from))
+        tt_op_await(copy->to->class_->files->put_tree(copy->to, copy->steps, item->from, item->to),
+                    on_tree, item);
+    else
+        tt_op_await(
+            copy->from->class_->files->get_tree(copy->from, copy->steps, item->from, item->to),
+            on_tree, item);
+}
+
+static void start_tree(struct item *item)
+{
+    struct copy *copy = item->copy;
+    if (is_here(copy->from) == is_here(copy->to))
+        start(item);
+    else
+        tt_op_await(copy->to->class_->files->stat(copy->to, copy->steps, item->to, false),
+                    on_place_known, item);
+}
+
 static void on_top_known(struct tt_op *step, void *arg)
 {
     struct item *item = arg;
@@ -326,6 +373,8 @@ static void on_top_known(struct tt_op *step, void *arg)
              into_itself(copy->from, item->from, copy->to, item->to))
         item_fails(item, tt_error_new(TT_INVALID, "%s cannot be copied into itself, to %s",
                                       item->from, item->to));
+    else if (item->stat.type == TT_FILE_DIRECTORY)
+        start_tree(item);
     else
         start(item);
 }

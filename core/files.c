@@ -101,6 +101,19 @@ struct tt_op *tt_file_unsupported(struct tt_env *env, struct tt_scope *scope, co
         scope, tt_error_new(TT_UNSUPPORTED, "%s: %s is not possible here", env->text, what));
 }
 
+struct tt_op *tt_no_put_tree(struct tt_env *env, struct tt_scope *scope, const char *here,
+                             const char *there)
+{
+    (void)here, (void)there;
+    return tt_file_unsupported(env, scope, "a tree in one stream");
+}
+
+struct tt_op *tt_no_get_tree(struct tt_env *env, struct tt_scope *scope, const char *there,
+                             const char *here)
+{
+    return tt_no_put_tree(env, scope, here, there);
+}
+
 /* --- whole files: one operation that leads others, one at a time --- */
 
 enum { chunk = 256 * 1024 };

@@ -79,7 +79,20 @@ struct tt_file_class {
      * Paths are relative to root. tt_glob_by_listing is the default. */
     struct tt_op *(*glob)(struct tt_env *env, struct tt_scope *scope, const char *root,
                           const char *const *patterns, size_t count);
+    /* A directory of this machine to a path there where nothing is yet, and back, in one stream:
+     * with modes, symlinks and empty directories, checksums compared, visible when it is whole.
+     * `unsupported`, with nothing left behind: it has to go file by file, as tt_copy does then.
+     * tt_no_put_tree and tt_no_get_tree are the defaults. */
+    struct tt_op *(*put_tree)(struct tt_env *env, struct tt_scope *scope, const char *here,
+                              const char *there);
+    struct tt_op *(*get_tree)(struct tt_env *env, struct tt_scope *scope, const char *there,
+                              const char *here);
 };
+
+struct tt_op *tt_no_put_tree(struct tt_env *env, struct tt_scope *scope, const char *here,
+                             const char *there);
+struct tt_op *tt_no_get_tree(struct tt_env *env, struct tt_scope *scope, const char *there,
+                             const char *here);
 
 struct tt_op *tt_glob_by_listing(struct tt_env *env, struct tt_scope *scope, const char *root,
                                  const char *const *patterns, size_t count);

@@ -68,7 +68,7 @@ static int pack(void *arg, struct tt_error **err)
     if (rc == 0)
         rc = packing->archive = tx_tar_file(err);
     if (rc >= 0)
-        rc = tx_tar_tree(packing->archive, packing->context, wanted, packing, err);
+        rc = tx_tar_tree(packing->archive, packing->context, wanted, packing, NULL, err);
     return rc < 0 ? rc : 0;
 }
 

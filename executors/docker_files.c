@@ -374,6 +374,21 @@ static struct tt_op *file_glob(struct tt_env *env, struct tt_scope *scope, const
     return start(choice);
 }
 
+/* The copy has looked at the place before: whether there is a shell is known. */
+static struct tt_op *file_put_tree(struct tt_env *env, struct tt_scope *scope, const char *here,
+                                   const char *there)
+{
+    return has_shell(env) ? tx_shell_files.put_tree(env, scope, here, there)
+                          : tt_no_put_tree(env, scope, here, there);
+}
+
+static struct tt_op *file_get_tree(struct tt_env *env, struct tt_scope *scope, const char *there,
+                                   const char *here)
+{
+    return has_shell(env) ? tx_shell_files.get_tree(env, scope, there, here)
+                          : tt_no_get_tree(env, scope, there, here);
+}
+
 const struct tt_file_class tx_docker_files = {
     .stat = file_stat,
     .list = file_list,
@@ -384,4 +399,6 @@ const struct tt_file_class tx_docker_files = {
     .symlink = file_symlink,
     .digest = file_digest,
     .glob = file_glob,
+    .put_tree = file_put_tree,
+    .get_tree = file_get_tree,
 };

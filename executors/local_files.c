@@ -199,4 +199,6 @@ const struct tt_file_class tx_local_files = {
     .symlink = files_symlink,
     .digest = files_digest,
     .glob = files_glob,
+    .put_tree = tt_no_put_tree,
+    .get_tree = tt_no_get_tree,
 };

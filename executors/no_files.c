@@ -52,4 +52,6 @@ const struct tt_file_class tx_no_files = {
     .symlink = no_symlink,
     .digest = no_path,
     .glob = no_glob,
+    .put_tree = tt_no_put_tree,
+    .get_tree = tt_no_get_tree,
 };

@@ -448,4 +448,6 @@ const struct tt_file_class tx_shell_files = {
     .symlink = shell_symlink,
     .digest = shell_digest,
     .glob = tt_glob_by_listing,
+    .put_tree = tx_shell_put_tree,
+    .get_tree = tx_shell_get_tree,
 };

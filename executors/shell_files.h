@@ -1,6 +1,7 @@
 /* Files of an environment that has a shell and the usual tools (stat, find, dd, mv …; busybox's are
  * enough), by questions to a shell in it (executors/shell_agent.h): pods, and containers. Contents
- * of more than 256 KiB move through a command of their own. */
+ * of more than 256 KiB move through a command of their own; whole trees through `tar`, where there
+ * is one. */
 #ifndef TX_SHELL_FILES_H
 #define TX_SHELL_FILES_H
 
@@ -12,7 +13,12 @@ extern const struct tt_file_class tx_shell_files;
 /* The `close` of an environment that uses them: ends its shell. */
 struct tt_op *tx_shell_files_close(struct tt_env *env, struct tt_scope *scope);
 
-/* --- shared by shell_files.c and shell_file.c --- */
+/* --- shared by shell_files.c, shell_file.c and shell_tree.c --- */
+
+struct tt_op *tx_shell_put_tree(struct tt_env *env, struct tt_scope *scope, const char *here,
+                                const char *there);
+struct tt_op *tx_shell_get_tree(struct tt_env *env, struct tt_scope *scope, const char *there,
+                                const char *here);
 
 struct tt_op *tx_shell_open_read(struct tt_env *env, struct tt_scope *scope, const char *path);
 struct tt_op *tx_shell_open_write(struct tt_env *env, struct tt_scope *scope, const char *path,

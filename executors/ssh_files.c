@@ -448,4 +448,6 @@ const struct tt_file_class tx_ssh_files = {
     .symlink = ssh_symlink,
     .digest = ssh_digest,
     .glob = tt_glob_by_listing,
+    .put_tree = tt_no_put_tree,
+    .get_tree = tt_no_get_tree,
 };

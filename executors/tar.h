@@ -3,7 +3,8 @@
 #ifndef TX_TAR_H
 #define TX_TAR_H
 
-#include "core/error.h"
+#include "core/buf.h"
+#include "core/digest.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,9 +15,25 @@ int tx_tar_file(struct tt_error **err);
 /* Which paths (relative, without "./" in front) go in. */
 typedef bool tx_tar_wanted(void *arg, const char *path);
 
+/* What went through, for a comparison with the other side that does not depend on the order. All
+ * zero is its beginning. */
+struct tx_tar_sums {
+    struct tt_digest *digest;
+    struct tt_buf lines; /* of each file: its SHA-256 in hex, a newline */
+    bool other;          /* there were sockets, devices or pipes, which do not go along */
+};
+/* The SHA-256 of the sorted lines. */
+int tx_tar_sums_total(struct tx_tar_sums *sums, char hex[tt_digest_hex_size],
+                      struct tt_error **err);
+void tx_tar_sums_clear(struct tx_tar_sums *sums);
+
 /* Writes the tree below `root` to fd: modes, symlinks, empty directories; owners become root.
- * `wanted` may be NULL. A directory that is not wanted is still looked into. */
-int tx_tar_tree(int fd, const char *root, tx_tar_wanted *wanted, void *arg, struct tt_error **err);
+ * `wanted` may be NULL, and `sums`. A directory that is not wanted is still looked into. */
+int tx_tar_tree(int fd, const char *root, tx_tar_wanted *wanted, void *arg,
+                struct tx_tar_sums *sums, struct tt_error **err);
+/* Unpacks into the new, empty directory `folder`: only below it, whatever the names and links in
+ * the archive are; owners and times are not taken over. The directory keeps its own mode. */
+int tx_tar_unpack(int fd, const char *folder, struct tx_tar_sums *sums, struct tt_error **err);
 
 struct tx_tar_entry {
     const char *path;
