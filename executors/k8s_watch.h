@@ -5,7 +5,8 @@
 #include "executors/k8s_api.h"
 
 /* Looks at an object as it is now. 1: that was it; 0: go on; negative: it will never be, with *err
- * set. object is NULL once after each list, when nothing in it was it. type is "LIST", "ADDED", "MODIFIED" or "DELETED". */
+ * set. object is NULL once after each list, when nothing in it was it. type is "LIST", "ADDED",
+ * "MODIFIED" or "DELETED". */
 typedef int tx_k8s_look(void *arg, const char *type, const json_t *object, struct tt_error **err);
 
 /* path is a collection's, its query too (with a selector, say). Connections that break are made
