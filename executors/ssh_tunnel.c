@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { backlog = 128 };
+enum { backlog = 128, breath_ms = 100 };
 
 /* One connection through the tunnel, from its acceptance to its end. */
 struct link {
@@ -53,6 +53,7 @@ struct tx_tunnel {
     /* here */
     struct port *port;
     struct tt_job job;
+    struct tt_timer breath; /* no descriptors are left: nothing is accepted for a while */
     /* there */
     struct tt_op *connecting;
     struct tx_session *session;
@@ -131,6 +132,22 @@ static void on_channel(struct tt_op *op, void *arg)
         link_free(link); /* whoever connected sees the end */
 }
 
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void on_breath(struct tt_timer *timer)
+{
+    struct tx_tunnel *t =
+        (struct tx_tunnel *)(void *)((char *)timer - offsetof(struct tx_tunnel, breath));
+    uv_poll_start(&t->port->poll, UV_READABLE, on_poll);
+}
+
+/* Who waits to be accepted keeps the socket readable: looking at it again at once is of no use. */
+static void hold_breath(struct tx_tunnel *t)
+{
+    uv_poll_stop(&t->port->poll);
+    tt_timer_start(t->loop, &t->breath, tt_loop_now(t->loop) + breath_ms, on_breath);
+}
+
 static void on_accept_job(struct tt_job *job)
 {
     struct tx_tunnel *t =
@@ -139,8 +156,11 @@ static void on_accept_job(struct tt_job *job)
         int fd = TT_FAULT("ssh_tunnel.accept")
                      ? -1
                      : accept4(t->port->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0)
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+                hold_breath(t);
             return;
+        }
         struct tx_wire *wire = tx_wire_of_socket(t->loop, fd, NULL);
         if (!wire)
             continue;
@@ -319,6 +339,7 @@ void tx_tunnel_close(struct tx_tunnel *t)
     while (t->links)
         link_free(t->links);
     tt_loop_unpost(t->loop, &t->job);
+    tt_timer_stop(t->loop, &t->breath);
     if (t->port)
         uv_close((uv_handle_t *)&t->port->poll, on_port_closed);
     t->port = NULL;

@@ -10,6 +10,18 @@ local function through(port, options)
   return ssh.env(all)
 end
 
+-- Two ends that send each other 1000000 bytes. Whoever is first ends its output before it reads; the
+-- other reads to the end before it sends.
+local perl = [[use IO::Socket::INET; use Socket qw(SHUT_WR);
+  my ($role, $first, $port) = @ARGV; $| = 1; my $s;
+  if ($role eq "server") {
+    my $l = IO::Socket::INET->new(LocalAddr => "127.0.0.1:0", Listen => 1) or die; print $l->sockport, "\n";
+    $s = $l->accept;
+  } else { $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port") or die; }
+  sub say_all { print $s "x" x 1000000; $s->flush; shutdown($s, SHUT_WR); }
+  sub hear_all { my $n = 0; while (sysread($s, my $b, 65536)) { $n += length $b } print "$n bytes, then the end\n"; }
+  if ($role eq $first) { say_all; hear_all } else { hear_all; say_all }]]
+
 t.describe("a tunnel", function()
   local env = ssh.env()
   for _, reverse in ipairs { false, true } do
@@ -49,6 +61,51 @@ t.describe("a tunnel", function()
       t.raises("connect", function() through(port, { connect_timeout = "1s" }):run "true" end)
     end)
   end
+  for _, reverse in ipairs { false, true } do
+    local kind = reverse and "from there to here" or "from here to there"
+    t.it(kind .. " passes a half-close on, either way", function()
+      -- who ends its own output first still hears the other to its end
+      for _, first in ipairs { "client", "server" } do
+        local server = tutti.here:spawn { "perl", "-e", perl, "server", first, stdin = false }
+        local tunnel <close> = env:tunnel { to = tonumber(server:read()), reverse = reverse }
+        local r = tutti.here:run { "perl", "-e", perl, "client", first, tostring(tunnel.port), timeout = "20s" }
+        t.eq(r.stdout, "1000000 bytes, then the end\n")
+        t.eq(server:read(), "1000000 bytes, then the end\n")
+        t.eq(server:wait().ok, true)
+      end
+    end)
+  end
+  t.it("waits quietly while no descriptors are left, and goes on when there are", function()
+    local dir = t.tmpdir()
+    t.write(dir .. "/run.lua", ([[
+      local tutti = require "tutti"
+      local env = tutti.ssh { host = "127.0.0.1", port = %d, user = %q, key = %q, known_hosts = %q, config = false,
+        agent = false }
+      local tunnel = env:tunnel { to = %d }
+      print(tunnel.port .. " " .. io.open("/proc/self/stat"):read("n"))
+      tutti.sleep(60)]]):format(ssh.port, ssh.user, ssh.dir .. "/id_ed25519", ssh.dir .. "/known_hosts", ssh.port))
+    local p = tutti.here:spawn { sh = { "ulimit -n 48; exec %s run %s", os.getenv "TUTTI", dir .. "/run.lua" },
+      stdin = false }
+    local port, pid = p:read():match "(%d+) (%d+)"
+    port = tonumber(port)
+    local function used() -- CPU seconds
+      local user, system = t.slurp("/proc/" .. pid .. "/stat"):match("%) " .. ("%S+ "):rep(11) .. "(%d+) (%d+)")
+      return (user + system) / 100
+    end
+    local crowd = tutti.here:spawn { "perl", "-e", [[use IO::Socket::INET;
+      my @held = map { IO::Socket::INET->new(PeerAddr => "127.0.0.1:$ARGV[0]") } 1 .. 60;
+      $| = 1; print "held\n"; <STDIN>]], tostring(port) }
+    t.eq(crowd:read(), "held\n")
+    tutti.sleep "500ms"
+    local before = used()
+    tutti.sleep "1s"
+    t.ok(used() - before < 0.4, "it is busy with nothing")
+    crowd:close_stdin()
+    crowd:wait()
+    t.ok(through(port, { connect_timeout = "20s" }):run("true").ok)
+    p:kill()
+    p:wait()
+  end)
   t.it("that leads nowhere ends the connections", function()
     local tunnel <close> = env:tunnel { to = 1 }
     t.raises("connect", function() through(tunnel.port, { connect_timeout = "1s" }):run "true" end)
