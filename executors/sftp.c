@@ -2,6 +2,7 @@
 
 #include "core/alloc.h"
 #include "core/fault.h"
+#include "executors/sftp_pending.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -15,13 +16,6 @@ enum {
     usual_size = 32 << 10, /* what every server takes */
     largest_size = 128 << 10,
     chunk_size = 256 << 10,
-};
-
-struct pending {
-    uint32_t id;
-    tx_sftp_done *done;
-    void *arg;
-    bool used;
 };
 
 struct get {
@@ -44,9 +38,7 @@ struct tx_sftp {
     enum state state;
     struct tt_error *why;
     struct get *gets;
-    struct pending *table; /* by id; its size is a power of two */
-    size_t size, in_flight;
-    uint32_t next_id;
+    struct tx_pending pending;
     struct tt_buf out, in;
     size_t out_at, in_at;
     size_t max_read, max_write;
@@ -84,7 +76,7 @@ static void unref(struct tx_sftp *s)
 {
     if (--s->refs > 0)
         return;
-    free(s->table);
+    tx_pending_clear(&s->pending);
     tt_buf_free(&s->out);
     tt_buf_free(&s->in);
     tt_error_free(s->why);
@@ -92,26 +84,10 @@ static void unref(struct tx_sftp *s)
     free(s);
 }
 
-/* Everybody who waits for a reply learns that there will be none. */
-static void lose_all(struct tx_sftp *s)
-{
-    struct tx_sftp_reply lost = {.type = TX_SFTP_STATUS, .status = TX_SFTP_LOST};
-    for (size_t i = 0; i < s->size; i++) {
-        struct pending p = s->table[i];
-        if (!p.used)
-            continue;
-        s->table[i].used = false;
-        s->in_flight--;
-        lost.id = p.id;
-        if (p.done)
-            p.done(p.arg, &lost);
-    }
-}
-
 static void on_job(struct tt_job *job)
 {
     struct tx_sftp *s = (struct tx_sftp *)(void *)((char *)job - offsetof(struct tx_sftp, job));
-    lose_all(s);
+    tx_pending_lose(&s->pending);
     unref(s);
 }
 
@@ -145,7 +121,7 @@ static void broke(struct tx_sftp *s, struct tt_error *why)
         tx_lease_end(lease);
     }
     wake_gets(s);
-    lose_all(s);
+    tx_pending_lose(&s->pending);
     unref(s);
 }
 
@@ -171,29 +147,6 @@ static void on_drop(struct tx_attached *attached)
 
 /* --- requests --- */
 
-static bool grow(struct tx_sftp *s)
-{
-    size_t size = s->size ? s->size * 2 : 64;
-    struct pending *table = tt_zalloc(size * sizeof *table);
-    for (size_t i = 0; i < s->size; i++)
-        if (s->table[i].used)
-            table[s->table[i].id & (size - 1)] = s->table[i];
-    free(s->table);
-    s->table = table;
-    s->size = size;
-    return true;
-}
-
-static uint32_t expect(struct tx_sftp *s, tx_sftp_done *done, void *arg)
-{
-    uint32_t id = s->next_id++;
-    while (s->in_flight * 2 >= s->size || s->table[id & (s->size - 1)].used)
-        grow(s);
-    s->table[id & (s->size - 1)] = (struct pending){id, done, arg, true};
-    s->in_flight++;
-    return id;
-}
-
 static void flush(struct tx_sftp *s)
 {
     while (s->lease && s->out_at < s->out.length) {
@@ -214,7 +167,7 @@ static void flush(struct tx_sftp *s)
 uint32_t tx_sftp_send_data(struct tx_sftp *s, enum tx_sftp_type type, const struct tt_buf *payload,
                            const void *data, size_t length, tx_sftp_done *done, void *arg)
 {
-    uint32_t id = expect(s, done, arg);
+    uint32_t id = tx_pending_add(&s->pending, done, arg);
     if (s->state == BROKEN) {
         if (!s->job.posted)
             s->refs++;
@@ -245,9 +198,7 @@ uint32_t tx_sftp_send(struct tx_sftp *s, enum tx_sftp_type type, const struct tt
 
 void tx_sftp_forget(struct tx_sftp *s, void *arg)
 {
-    for (size_t i = 0; i < s->size; i++)
-        if (s->table[i].used && s->table[i].arg == arg)
-            s->table[i].done = NULL;
+    tx_pending_forget(&s->pending, arg);
 }
 
 void tx_sftp_close_quietly(struct tx_sftp *s, const struct tt_buf *handle)
@@ -339,14 +290,11 @@ static void on_packet(struct tx_sftp *s, struct tx_cursor body)
         return;
     }
     uint32_t id = tx_get_u32(&body);
-    struct pending *p = s->size ? &s->table[id & (s->size - 1)] : NULL;
-    if (body.bad || !p || !p->used || p->id != id) {
+    struct tx_awaited awaited;
+    if (body.bad || !tx_pending_take(&s->pending, id, &awaited)) {
         damaged(s);
         return;
     }
-    struct pending taken = *p;
-    p->used = false;
-    s->in_flight--;
     reply.id = id;
     reply.body = body;
     if (reply.type == TX_SFTP_STATUS) {
@@ -355,8 +303,8 @@ static void on_packet(struct tx_sftp *s, struct tx_cursor body)
             reply.status = TX_SFTP_FAILURE;
         reply.said = tx_get_string(&body);
     }
-    if (taken.done)
-        taken.done(taken.arg, &reply);
+    if (awaited.done)
+        awaited.done(awaited.arg, &reply);
     else if (reply.type == TX_SFTP_HANDLE) {
         /* whoever asked is gone */
         struct tx_span handle = tx_get_string(&body);
@@ -431,7 +379,7 @@ static void on_changed(void *arg)
     receive(s);
     if (s->state != BROKEN)
         flush(s);
-    if (!s->in_flight && !s->in.length && !s->out.length) {
+    if (!s->pending.count && !s->in.length && !s->out.length) {
         tt_buf_free(&s->in); /* an idle connection is small */
         tt_buf_free(&s->out);
     }
@@ -535,76 +483,4 @@ size_t tx_sftp_max_write(const struct tx_sftp *sftp)
 bool tx_sftp_can_replace(const struct tx_sftp *sftp)
 {
     return sftp->posix_rename;
-}
-
-/* --- attributes --- */
-
-bool tx_sftp_get_attrs(struct tx_cursor *c, struct tt_stat *stat)
-{
-    uint32_t flags = tx_get_u32(c), mode = 0;
-    *stat = (struct tt_stat){0};
-    if (flags & TX_SFTP_HAS_SIZE)
-        stat->size = tx_get_u64(c);
-    if (flags & TX_SFTP_HAS_OWNER) {
-        stat->uid = tx_get_u32(c);
-        stat->gid = tx_get_u32(c);
-    }
-    if (flags & TX_SFTP_HAS_MODE)
-        mode = tx_get_u32(c);
-    if (flags & TX_SFTP_HAS_TIMES) {
-        tx_get_u32(c);
-        stat->mtime = tx_get_u32(c);
-    }
-    if (flags & 0x80000000u)
-        for (uint32_t count = tx_get_u32(c); count > 0 && !c->bad; count--) {
-            tx_get_string(c);
-            tx_get_string(c);
-        }
-    stat->mode = mode & 07777;
-    switch (mode & 0170000) {
-    case 0100000:
-        stat->type = TT_FILE_REGULAR;
-        break;
-    case 0040000:
-        stat->type = TT_FILE_DIRECTORY;
-        break;
-    case 0120000:
-        stat->type = TT_FILE_SYMLINK;
-        break;
-    default:
-        stat->type = TT_FILE_OTHER;
-    }
-    return !c->bad && (flags & TX_SFTP_HAS_MODE);
-}
-
-void tx_sftp_put_mode(struct tt_buf *payload, int mode)
-{
-    tx_put_u32(payload, mode < 0 ? 0 : TX_SFTP_HAS_MODE);
-    if (mode >= 0)
-        tx_put_u32(payload, (uint32_t)mode);
-}
-
-void tx_sftp_put_owner(struct tt_buf *payload, unsigned uid, unsigned gid)
-{
-    tx_put_u32(payload, TX_SFTP_HAS_OWNER);
-    tx_put_u32(payload, uid);
-    tx_put_u32(payload, gid);
-}
-
-struct tt_error *tx_sftp_error(const struct tx_sftp_reply *reply, const char *what,
-                               const char *path)
-{
-    switch (reply->status) {
-    case TX_SFTP_LOST:
-        return tt_error_new(TT_LOST, "cannot %s %s: the connection ended", what, path);
-    case TX_SFTP_NO_SUCH_FILE:
-        return tt_error_new(TT_NOT_FOUND, "cannot %s %s: no such file or directory", what, path);
-    case TX_SFTP_DENIED:
-        return tt_error_new(TT_PERMISSION, "cannot %s %s: permission denied", what, path);
-    default:
-        if (!reply->said.length)
-            return tt_error_new(TT_IO, "cannot %s %s: the server does not say why", what, path);
-        return tt_error_new(TT_IO, "cannot %s %s: the server says: %.*s", what, path,
-                            (int)reply->said.length, (const char *)reply->said.bytes);
-    }
 }
