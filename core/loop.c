@@ -106,7 +106,7 @@ void tt_loop_unpost(struct tt_loop *loop, struct tt_job *job)
     if (!job->posted)
         return;
     struct tt_job **at = &loop->first;
-    while (*at != job)
+    while (*at && *at != job)
         at = &(*at)->next;
     *at = job->next;
     if (!*at)

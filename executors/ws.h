@@ -1,6 +1,6 @@
 /* WebSocket frames (RFC 6455), by libwslay, loaded on first use, and the channels that Kubernetes
- * carries in them: the first byte of a message names its channel. Pure: bytes in, pieces of messages
- * out; messages in, bytes out. Whoever owns it moves the bytes. Client side. */
+ * carries in them: the first byte of a message names its channel. Pure: bytes in, pieces of
+ * messages out; messages in, bytes out. Whoever owns it moves the bytes. Client side. */
 #ifndef TX_WS_H
 #define TX_WS_H
 

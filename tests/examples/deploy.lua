@@ -5,7 +5,7 @@ local tutti = require "tutti"
 local top = os.getenv "TUTTI_TOP"
 
 -- A copy of the examples, so that a run leaves nothing in the tree; what it left running is stopped.
-local function site()
+local function local_site()
   local dir = t.tmpdir()
   tutti.here:run { "cp", "-r", top .. "/scripts/examples/deploy.lua",
     top .. "/scripts/examples/greeter", dir }
@@ -24,7 +24,7 @@ end
 
 t.describe("the deploy example", function()
   t.it("builds, stages, verifies and promotes", function()
-    local dir = site()
+    local dir = local_site()
     local r = t.tutti { "run", dir .. "/deploy.lua", "--json", cwd = dir }
     t.eq(r.code, 0, r.stderr)
     local doc = r:json()
@@ -36,7 +36,7 @@ t.describe("the deploy example", function()
   end, { timeout = 120 })
 
   t.it("rolls a broken release back to the one before", function()
-    local dir = site()
+    local dir = local_site()
     t.eq(t.tutti { "run", dir .. "/deploy.lua", "--quiet", cwd = dir }.code, 0)
     local r = t.tutti { "run", dir .. "/deploy.lua", "-p", "version=2.0.0", "-p", "break=true",
       "--json", cwd = dir }

@@ -116,7 +116,7 @@ t.describe("a user's coroutine", function()
       local co = coroutine.create(function(...)
         local _ <close> = closing "a"
         local _ <close> = closing("b", first)
-        pcall(function(...)
+        pcall(function()
           for _ in function() return 1 end, nil, nil, closing("c", second) do
             xpcall(coroutine.yield, function(m) return "never" .. m end)
           end
@@ -139,7 +139,9 @@ t.describe("a user's coroutine", function()
   end)
   t.it("close knows each way to write a __close", function()
     local log = {}
-    local callable = setmetatable({}, { __call = function(self, value, e) nap() log[#log + 1] = { self, value.n, e } end })
+    local callable = setmetatable({}, {
+      __call = function(self, value, e) nap() log[#log + 1] = { self, value.n, e } end,
+    })
     local ways = {
       function(value, e) nap() log[#log + 1] = { value.n, e } end,
       function(...) nap() local value, e = ... log[#log + 1] = { value.n, e } end,

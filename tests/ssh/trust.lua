@@ -16,8 +16,8 @@ end
 t.describe("host keys", function()
   t.it("accept-new writes one line when many processes come at once", function()
     local dir = t.tmpdir()
-    local file = script(dir, ("known_hosts = %q, host_key = 'accept-new', config = false"):format(dir .. "/known_hosts"),
-      "env:run 'true'")
+    local options = ("known_hosts = %q, host_key = 'accept-new', config = false"):format(dir .. "/known_hosts")
+    local file = script(dir, options, "env:run 'true'")
     t.write(dir .. "/known_hosts", "# a line without its end")
     local numbers = {}
     for i = 1, 12 do numbers[i] = i end

@@ -153,7 +153,8 @@ t.describe("the end of tutti", function()
     local folder = t.tmpdir()
     t.write(folder .. "/run.lua", ([[
       local tutti = require "tutti"
-      local env = tutti.ssh { host = %q, port = %s, user = %q, key = %q, known_hosts = %q, config = false, agent = false }
+      local env = tutti.ssh { host = %q, port = %s, user = %q, key = %q, known_hosts = %q,
+        config = false, agent = false }
       tutti.all { function() env:run "sleep 881005; true" end, function() env:run { "sleep", "881005" } end }]])
       :format(os.getenv "TUTTI_TEST_NETNS_A", os.getenv "TUTTI_TEST_NETNS_PORT_A", ssh.user,
         dir .. "/a/id_ed25519", dir .. "/a/known_hosts"))
