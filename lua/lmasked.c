@@ -13,6 +13,15 @@ struct errors {
     struct tt_mask mask;
 };
 
+static int lost;    /* why standard output lost something, the first time; or 0 */
+static bool is_log; /* nobody's result is on standard output */
+
+static void note_lost(int errnum)
+{
+    if (!lost)
+        lost = errnum;
+}
+
 static bool put(FILE *file, const char *bytes, size_t length)
 {
     return length == 0 || fwrite(bytes, 1, length, file) == length;
@@ -37,6 +46,8 @@ static int masked_write(lua_State *L)
         lua_pushvalue(L, lua_upvalueindex(1));
         lua_insert(L, 1);
         lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+        if (stream && stream->f == stdout && lua_isnil(L, 1) && lua_isinteger(L, 3))
+            note_lost((int)lua_tointeger(L, 3));
         return lua_gettop(L);
     }
     struct errors *errors = lua_touserdata(L, lua_upvalueindex(2));
@@ -80,10 +91,26 @@ static int masked_print(lua_State *L)
         bytes = out.data;
         length = out.length;
     }
-    bool fine = put(stdout, bytes, length) && fflush(stdout) == 0;
-    int errnum = errno;
+    if (!put(stdout, bytes, length) || fflush(stdout) != 0)
+        note_lost(errno);
     tt_buf_free(&out);
-    return fine ? 0 : luaL_error(L, "print: %s", strerror(errnum));
+    return 0;
+}
+
+bool lt_stdout_end(void)
+{
+    if (fflush(stdout) != 0)
+        note_lost(errno);
+    if (is_log || (!lost && !ferror(stdout)))
+        return true;
+    fprintf(stderr, "tutti: what was written to standard output is lost%s%s\n", lost ? ": " : "",
+            lost ? strerror(lost) : "");
+    return false;
+}
+
+void lt_stdout_is_log(void)
+{
+    is_log = true;
 }
 
 int lt_open_masked(lua_State *L)

@@ -4,8 +4,15 @@
 #define LT_MASKED_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 /* Replaces `print` and the files' `write` in the globals and libraries that are open. */
 int lt_open_masked(lua_State *L);
+
+/* `print` never raises: nobody's work fails because a line could not be shown. What is lost on
+ * standard output is a result, though, unless it only carries the log (--json). At the process's
+ * end this tells the loss on stderr, once; true when nothing was lost. */
+bool lt_stdout_end(void);
+void lt_stdout_is_log(void);
 
 #endif

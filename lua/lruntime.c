@@ -6,6 +6,7 @@
 #include "lua/gate.h"
 #include "lua/group.h"
 #include "lua/lerror.h"
+#include "lua/lmasked.h"
 #include "lua/lsecret.h"
 #include "lua/lstdin.h"
 #include "lua/spawn.h"
@@ -152,6 +153,7 @@ static int claim_stdout(lua_State *L)
         lt_raise(L, err);
     }
     document_fd = saved;
+    lt_stdout_is_log();
     return 0;
 }
 

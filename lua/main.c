@@ -1,8 +1,10 @@
 /* The process: state, signals, the command line in Lua, the exit code. */
 #include "core/alloc.h"
+#include "core/fault.h"
 #include "executors/guardian.h"
 #include "lua/lenv.h"
 #include "lua/lerror.h"
+#include "lua/lmasked.h"
 #include "lua/task.h"
 
 #include <errno.h>
@@ -12,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { closing_ms = 15000 };
@@ -63,6 +64,18 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+/* --- the beginning --- */
+
+static int start(struct tt_loop **loop, struct tt_error **err)
+{
+    uint64_t seed;
+    int rc = TT_FAULT("main.random") ? UV_EIO : uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL);
+    if (rc < 0)
+        return tt_fail(err, TT_IO, "no random numbers: %s", uv_strerror(rc));
+    rc = tt_loop_new(loop, TT_CLOCK_REAL, seed, err);
+    return rc < 0 ? rc : lt_vm_new(&vm, *loop, err);
 }
 
 /* --- the command line --- */
@@ -188,11 +201,8 @@ int main(int argc, char **argv)
     struct tt_loop *loop = NULL;
     struct tt_error *err = NULL;
     struct arguments arguments = {argc, argv};
-    struct timespec now;
     fill_standard_descriptors();
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t seed = (uint64_t)now.tv_nsec ^ (uint64_t)getpid() << 32 ^ (uint64_t)now.tv_sec << 20;
-    if (tt_loop_new(&loop, TT_CLOCK_REAL, seed, &err) < 0 || lt_vm_new(&vm, loop, &err) < 0) {
+    if (start(&loop, &err) < 0) {
         char *text = tt_error_text(err);
         fprintf(stderr, "tutti: %s\n", text);
         free(text);
@@ -217,5 +227,5 @@ int main(int argc, char **argv)
 #endif
     tt_loop_free(loop);
     tx_guardian_stop();
-    return fflush(stdout) == 0 && !ferror(stdout) ? code : code ? code : 1;
+    return lt_stdout_end() || code ? code : 1;
 }

@@ -227,11 +227,23 @@ static lua_CFunction global_function(lua_State *L, const char *name)
     return function;
 }
 
+/* Lua's own seed is little more than the time in seconds. */
+static void seed_random(lua_State *L, struct tt_loop *loop)
+{
+    lua_getglobal(L, "math");
+    lua_getfield(L, -1, "randomseed");
+    lua_pushinteger(L, (lua_Integer)tt_loop_random(loop));
+    lua_pushinteger(L, (lua_Integer)tt_loop_random(loop));
+    lua_call(L, 2, 0);
+    lua_pop(L, 1);
+}
+
 /* Runs stdlib/runtime.lua, which replaces what would block or break awaiting. */
 static int open_libraries(lua_State *L)
 {
     struct lt_vm *vm = lua_touserdata(L, 1);
     luaL_openlibs(L);
+    seed_random(L, vm->loop);
     vm->pcall = global_function(L, "pcall");
     vm->xpcall = lt_xpcall;
     lua_register(L, "xpcall", lt_xpcall);

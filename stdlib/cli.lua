@@ -71,8 +71,8 @@ function cli.main(argv)
   if host.exiting() then
     return 0 -- os.exit's code is the process's
   end
-  complain(result)
-  return host.operations_started() and 1 or 2
+  local kind = complain(result)
+  return (host.operations_started() or kind == "io") and 1 or 2
 end
 
 return cli
