@@ -122,6 +122,8 @@ const struct tt_record *tt_engine_record(const struct tt_engine *engine, uint32_
 const char *tt_engine_log(const struct tt_engine *engine, uint32_t index);
 /* What the task failed by or was cancelled by, in words for people; NULL: nothing. Allocated. */
 struct tt_error *tt_engine_error(const struct tt_engine *engine, uint32_t index);
+/* Why it was skipped: "needs build, which failed". NULL: it was not. Allocated. */
+char *tt_engine_skip_reason(const struct tt_engine *engine, uint32_t index);
 
 /* ---- user code ------------------------------------------------------------------------------ */
 

@@ -92,7 +92,7 @@ struct tt_error *tt_engine_error(const struct tt_engine *engine, uint32_t index)
     const struct tt_record *record = tt_engine_record(engine, index);
     if (record && record->error && view.error.value && view.error.value == record->error_name) {
         struct tt_error *error = tt_error_copy(record->error);
-        if (error->kind != view.error.kind)
+        if (view.message || error->kind != view.error.kind)
             tt_fail(&error, view.error.kind, "%s", view.message ? view.message : "the task failed");
         return error;
     }
@@ -100,6 +100,23 @@ struct tt_error *tt_engine_error(const struct tt_engine *engine, uint32_t index)
         return engine_stop_reason(engine);
     return tt_error_new(view.error.kind, "%s",
                         view.message ? view.message : tt_kind_name(view.error.kind));
+}
+
+char *tt_engine_skip_reason(const struct tt_engine *engine, uint32_t index)
+{
+    const struct tt_dag *dag = tt_run_dag(engine->run);
+    struct tt_task_view view;
+    tt_run_task(engine->run, index, &view);
+    if (view.status != TT_TASK_SKIPPED)
+        return NULL;
+    for (uint32_t i = 0, n = tt_dag_before_count(dag, index); i < n; i++) {
+        enum tt_edge kind;
+        tt_run_task(engine->run, tt_dag_before(dag, index, i, &kind), &view);
+        if (kind == TT_NEEDS && (view.status == TT_TASK_FAILED || view.status == TT_TASK_SKIPPED))
+            return tt_format("needs %s, which %s", view.name,
+                             view.status == TT_TASK_FAILED ? "failed" : "was skipped");
+    }
+    return tt_strdup("its condition is false");
 }
 
 int engine_inputs(struct tt_engine *engine, uint32_t task, const struct tt_names *patterns,

@@ -346,7 +346,7 @@ static void set_deadline(struct step *step)
     if (step->fx.deadline == TT_NEVER)
         return;
     char *what = tt_format("%stask \"%s\"", whose[step->fx.phase], step->task->name);
-    tt_scope_deadline(step->scope, step->fx.deadline, what);
+    tt_scope_limit(step->scope, step->fx.deadline, step->fx.limit, what);
     free(what);
 }
 

@@ -115,7 +115,10 @@ static json_t *output_value(const struct tt_task *task, const struct tt_record *
 static void put_task_details(const struct report *report, json_t *object, uint32_t index,
                              const struct tt_record *record)
 {
+    char *reason = tt_engine_skip_reason(report->engine, index);
     put(report, object, "index", json_integer(index + 1));
+    put(report, object, "reason", text(reason));
+    free(reason);
     put(report, object, "log", text(tt_engine_log(report->engine, index)));
     if (!record)
         return;

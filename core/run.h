@@ -200,6 +200,7 @@ struct tt_effect {
     uint32_t count;   /* how many */
     uint64_t op;      /* unique in the run, never 0 */
     int64_t deadline; /* absolute; TT_NEVER: none. The driver ends the operation then, as timeout */
+    int64_t limit;    /* the length of time that this deadline stands for: what people are told */
     int64_t at;       /* when */
     int64_t now;      /* when this came to be */
     struct tt_outcome outcome;

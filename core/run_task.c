@@ -35,6 +35,18 @@ static void enter_stage(struct tt_run *run, uint32_t t, enum stage stage)
     }
 }
 
+/* Which of its limits a deadline is. */
+static int64_t limit_of(const struct task *task, enum tt_phase phase, int64_t deadline)
+{
+    if (phase == TT_PHASE_WHEN)
+        return task->timeout;
+    if (phase == TT_PHASE_ROLLBACK)
+        return task->rollback_timeout;
+    if (deadline < task->attempt_ends_at)
+        return task->health.timeout;
+    return deadline == task->ends_at ? task->deadline : task->timeout;
+}
+
 void tt_task_begin(struct tt_run *run, uint32_t t, enum tt_phase phase, int64_t deadline)
 {
     struct task *task = &run->tasks[t];
@@ -43,6 +55,7 @@ void tt_task_begin(struct tt_run *run, uint32_t t, enum tt_phase phase, int64_t 
     struct tt_effect *effect = tt_run_emit(run, TT_FX_BEGIN, t);
     effect->op = tt_task_op(run, t);
     effect->deadline = deadline;
+    effect->limit = deadline == TT_NEVER ? TT_NEVER : limit_of(task, phase, deadline);
 }
 
 static void operate(struct tt_run *run, uint32_t t, enum tt_phase phase, int64_t deadline)
@@ -339,7 +352,8 @@ void tt_task_timer(struct tt_run *run, uint32_t t)
     } else if (task->stage == STAGE_QUEUED) {
         struct tt_outcome late = {.kind = TT_TIMEOUT, .code = -1};
         end_failed(run, t, &late,
-                   tt_strdup("the task's deadline passed while it waited to be tried again"));
+                   tt_format("task \"%s\" timed out after %gs, waiting to be tried again",
+                             tt_run_name(run, t), (double)task->deadline / 1000));
     }
 }
 

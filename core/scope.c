@@ -12,7 +12,7 @@ struct tt_scope {
     struct tt_op *ops;
     size_t live; /* running operations, here and below */
     struct tt_error *why;
-    int64_t deadline, since;
+    int64_t deadline, length;
     char *what;
     struct tt_timer timer;
     void (*idle)(void *arg);
@@ -92,7 +92,7 @@ bool tt_scope_within(const struct tt_scope *scope, const struct tt_scope *above)
 
 static void expire(struct tt_scope *scope)
 {
-    double seconds = (double)(scope->deadline - scope->since) / 1000;
+    double seconds = (double)scope->length / 1000;
     struct tt_error *why =
         tt_error_new(TT_TIMEOUT, "%s timed out after %gs", scope->what, seconds > 0 ? seconds : 0);
     tt_scope_cancel(scope, why);
@@ -119,8 +119,13 @@ void tt_scope_expire(struct tt_scope *scope)
 
 void tt_scope_deadline(struct tt_scope *scope, int64_t at, const char *what)
 {
+    tt_scope_limit(scope, at, at - tt_loop_now(scope->loop), what);
+}
+
+void tt_scope_limit(struct tt_scope *scope, int64_t at, int64_t length, const char *what)
+{
     scope->deadline = at;
-    scope->since = tt_loop_now(scope->loop);
+    scope->length = length;
     free(scope->what);
     scope->what = tt_strdup(what);
     tt_timer_stop(scope->loop, &scope->timer);

@@ -28,6 +28,8 @@ struct tt_loop *tt_scope_loop(const struct tt_scope *scope);
 /* Sets this scope's own deadline (absolute ms, TT_NEVER for none). `what` names it in the reason:
  * "what timed out after 5s"; it is copied. */
 void tt_scope_deadline(struct tt_scope *scope, int64_t at, const char *what);
+/* The same for a deadline that stands for a length of time which began before: that is told. */
+void tt_scope_limit(struct tt_scope *scope, int64_t at, int64_t length, const char *what);
 /* The earliest deadline of this scope and those above it. */
 int64_t tt_scope_ends_at(const struct tt_scope *scope);
 /* Cancels what has passed its deadline, here or above, now: for code that has kept the loop from

@@ -1,6 +1,7 @@
 #include "lua/lerror.h"
 
 #include "core/alloc.h"
+#include "lua/lshow.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -157,7 +158,12 @@ void lt_error_set_traceback(lua_State *L, int index, const char *traceback)
 
 static int to_text(lua_State *L)
 {
-    luaL_tolstring(L, 1, NULL);
+    bool plain = lua_istable(L, 1) && !luaL_getmetafield(L, 1, "__tostring") &&
+                 !luaL_getmetafield(L, 1, "__name");
+    if (plain)
+        lt_push_contents(L, 1);
+    else
+        luaL_tolstring(L, 1, NULL);
     return 1;
 }
 
@@ -215,12 +221,7 @@ struct tt_error *lt_error_of(lua_State *L, int index)
 static int error_tostring(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
-    struct tt_error *err = lt_error_of(L, 1);
-    char *text = tt_error_text(err);
-    tt_error_free(err);
-    lua_pushstring(L, text);
-    free(text);
-    return 1;
+    return lt_error_text(L);
 }
 
 static int error_concat(lua_State *L)
@@ -228,6 +229,17 @@ static int error_concat(lua_State *L)
     luaL_tolstring(L, 1, NULL);
     luaL_tolstring(L, 2, NULL);
     lua_concat(L, 2);
+    return 1;
+}
+
+int lt_error_text(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    struct tt_error *err = lt_error_of(L, 1);
+    char *text = tt_error_text(err);
+    tt_error_free(err);
+    lua_pushstring(L, text);
+    free(text);
     return 1;
 }
 

@@ -31,6 +31,8 @@ _Noreturn void lt_raise_value(lua_State *L);
 
 /* The Lua error value at index as a new C error: kind, message and causes survive. */
 struct tt_error *lt_error_of(lua_State *L, int index);
+/* A Lua function: its argument, whatever was raised, as a person is told of it. */
+int lt_error_text(lua_State *L);
 /* Replaces the value at the top by a tutti.Error when it is a string or another plain value;
  * tables and userdata stay. */
 void lt_error_wrap(lua_State *L);

@@ -68,6 +68,10 @@ static void set_task_end(lua_State *L, const struct lt_events *events, const str
     set_integer(L, "attempts", event->attempt);
     set_integer(L, "done", events->done);
     set_integer(L, "total", events->total);
+    char *reason = tt_engine_skip_reason(events->engine, event->task);
+    if (reason)
+        set_text(L, "reason", reason);
+    free(reason);
     if (event->duration >= 0)
         set_seconds(L, "duration_s", event->duration);
     if (view.has_result && view.result.code >= 0)

@@ -2,6 +2,7 @@
 
 #include "core/alloc.h"
 #include "core/files.h"
+#include "core/glob.h"
 #include "lua/lenv.h"
 #include "lua/lerror.h"
 #include "lua/lsecret.h"
@@ -234,15 +235,38 @@ int lt_env_list(lua_State *L)
 
 /* --- globs --- */
 
+/* The first pattern that matched nothing, or `count`. */
+static size_t find_unmatched(const struct tt_entries *entries, const char *const *patterns,
+                             size_t count)
+{
+    struct tt_glob *glob = NULL;
+    if (entries->count == 0)
+        return 0;
+    if (tt_glob_new(&glob, patterns, count, NULL) < 0)
+        return count;
+    bool *hits = tt_zalloc(count);
+    for (size_t i = 0; i < entries->count; i++)
+        tt_glob_match(glob, entries->items[i].path, entries->items[i].stat.type != TT_FILE_REGULAR,
+                      hits);
+    size_t unmatched = 0;
+    while (unmatched < count && hits[unmatched])
+        unmatched++;
+    free(hits);
+    tt_glob_free(glob);
+    return unmatched;
+}
+
 /* Stack: env, patterns, options …; at index 4 the text before each path, at 5 whether nothing is
- * fine. */
+ * fine, at 6 the patterns as they were searched for. */
 static int push_matches(lua_State *L, struct tt_op *op)
 {
     const struct tt_entries *entries = tt_entries_of(op);
-    if (entries->count == 0 && !lua_toboolean(L, 5)) {
-        lua_rawgeti(L, 2, 1);
-        lt_raisef(L, TT_NOT_FOUND, "env:glob: nothing matches '%s'%s", lua_tostring(L, -1),
-                  lua_rawlen(L, 2) > 1 ? " and the other patterns" : "");
+    size_t count = lua_rawlen(L, 2);
+    size_t unmatched =
+        lua_toboolean(L, 5) ? count : find_unmatched(entries, lua_touserdata(L, 6), count);
+    if (unmatched < count) {
+        lua_rawgeti(L, 2, (lua_Integer)unmatched + 1);
+        lt_raisef(L, TT_NOT_FOUND, "env:glob: nothing matches '%s'", lua_tostring(L, -1));
     }
     lua_createtable(L, (int)entries->count, 0);
     for (size_t i = 0; i < entries->count; i++) {

@@ -280,6 +280,12 @@ static int flow_params(lua_State *L)
 
 static const luaL_Reg methods[] = {{"fn", flow_fn}, {"params", flow_params}, {NULL, NULL}};
 
+static const char *name_of(lua_State *L, const struct lt_flow *flow)
+{
+    return tt_plan_name(flow->plan ? flow->plan
+                                   : tt_engine_plan(lt_ctx_call(L, flow->ctx)->engine));
+}
+
 /* Upvalue: the methods. `task` belongs to this flow alone, so that it can be a plain function. */
 static int flow_index(lua_State *L)
 {
@@ -295,9 +301,7 @@ static int flow_index(lua_State *L)
         return 1;
     }
     if (strcmp(key, "name") == 0) {
-        lua_pushstring(L, flow->plan
-                              ? tt_plan_name(flow->plan)
-                              : tt_plan_name(tt_engine_plan(lt_ctx_call(L, flow->ctx)->engine)));
+        lua_pushstring(L, name_of(L, flow));
         return 1;
     }
     lua_pushvalue(L, 2);
@@ -332,7 +336,8 @@ static int flow_gc(lua_State *L)
 static int flow_tostring(lua_State *L)
 {
     struct lt_flow *flow = lua_touserdata(L, 1);
-    lua_pushfstring(L, "workflow \"%s\"", flow->plan ? tt_plan_name(flow->plan) : "");
+    bool over = !flow->plan && !flow->ctx->call; /* the function that it was given to has ended */
+    lua_pushfstring(L, "workflow \"%s\"", over ? "" : name_of(L, flow));
     return 1;
 }
 

@@ -13,8 +13,9 @@ struct errors {
     struct tt_mask mask;
 };
 
-static int lost;    /* why standard output lost something, the first time; or 0 */
-static bool is_log; /* nobody's result is on standard output */
+static int lost;         /* why standard output lost something, the first time; or 0 */
+static bool is_log;      /* nobody's result is on standard output … */
+static bool result_lost; /* … but was to go to what it was before, and did not */
 
 static void note_lost(int errnum)
 {
@@ -101,7 +102,7 @@ bool lt_stdout_end(void)
 {
     if (fflush(stdout) != 0)
         note_lost(errno);
-    if (is_log || (!lost && !ferror(stdout)))
+    if (!result_lost && (is_log || (!lost && !ferror(stdout))))
         return true;
     fprintf(stderr, "tutti: what was written to standard output is lost%s%s\n", lost ? ": " : "",
             lost ? strerror(lost) : "");
@@ -111,6 +112,12 @@ bool lt_stdout_end(void)
 void lt_stdout_is_log(void)
 {
     is_log = true;
+}
+
+void lt_stdout_lost(int errnum)
+{
+    lost = errnum;
+    result_lost = true;
 }
 
 int lt_open_masked(lua_State *L)

@@ -14,5 +14,7 @@ int lt_open_masked(lua_State *L);
  * end this tells the loss on stderr, once; true when nothing was lost. */
 bool lt_stdout_end(void);
 void lt_stdout_is_log(void);
+/* A result could not be written, for that errno. */
+void lt_stdout_lost(int errnum);
 
 #endif

@@ -72,9 +72,12 @@ static int program(lua_State *L)
 static int exit_(lua_State *L)
 {
     struct lt_vm *vm = lt_vm_of(L);
+    if (!lua_isnoneornil(L, 1) && !lua_isboolean(L, 1) && !lua_isinteger(L, 1))
+        lt_invalid(L, "os.exit: the code must be an integer or a boolean, got %s",
+                   luaL_typename(L, 1));
     int code = lua_isnoneornil(L, 1) ? EXIT_SUCCESS
                : lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
-                                     : (int)luaL_checkinteger(L, 1) & 0xff;
+                                     : (int)lua_tointeger(L, 1) & 0xff;
     if (!vm->exiting) {
         vm->exiting = true;
         vm->exit_code = code;
@@ -157,7 +160,7 @@ static int claim_stdout(lua_State *L)
     return 0;
 }
 
-/* document(text): the result, to the real stdout, whole or with an error. */
+/* document(text): the result, to the real stdout. What is lost of it is told at the end. */
 static int document(lua_State *L)
 {
     size_t length;
@@ -168,9 +171,8 @@ static int document(lua_State *L)
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0) {
-            struct tt_error *err = NULL;
-            tt_fail_errno(&err, errno, "writing to standard output");
-            lt_raise(L, err);
+            lt_stdout_lost(errno);
+            break;
         }
         text += n;
         length -= (size_t)n;
@@ -219,6 +221,7 @@ int luaopen_tutti_host(lua_State *L)
         {"task", task},
         {"program", program},
         {"raise", raise_},
+        {"error_text", lt_error_text},
         {"exit", exit_},
         {"exiting", exiting},
         {"script", script},

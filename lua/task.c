@@ -7,13 +7,35 @@
 
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- the body: the user's function, then what it spawned, then what it deferred --- */
 
-/* The message handler of the body: notes where the error came from. */
+/* "tutti/NAME.lua:12: ": how long that is at the beginning of a message; else 0. */
+static size_t own_position(const char *message)
+{
+    static const char folder[] = "tutti/";
+    const char *at = strstr(message, ".lua:");
+    if (strncmp(message, folder, sizeof folder - 1) != 0 || !at ||
+        memchr(message, ' ', (size_t)(at - message)))
+        return 0;
+    at += strlen(".lua:");
+    size_t digits = strspn(at, "0123456789");
+    return digits && strncmp(at + digits, ": ", 2) == 0 ? (size_t)(at - message) + digits + 2 : 0;
+}
+
+/* The message handler of the body: notes where the error came from. What a function of the standard
+ * library found wrong is told at the line of the user's that called it. */
 static int note_traceback(lua_State *L)
 {
     struct lt_task *task = lt_vm_of(L)->current;
+    size_t own = lua_type(L, 1) == LUA_TSTRING ? own_position(lua_tostring(L, 1)) : 0;
+    if (own && *lt_push_where(L)) {
+        lua_pushstring(L, lua_tostring(L, 1) + own);
+        lua_concat(L, 2);
+        lua_replace(L, 1);
+    }
+    lua_settop(L, 1);
     lt_push_traceback(L, L, 1);
     free(task->traceback);
     task->traceback = tt_strdup(lua_tostring(L, -1));

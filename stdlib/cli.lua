@@ -23,9 +23,9 @@ local same = { ["--help"] = "help", ["-h"] = "help", ["--version"] = "version", 
 -- was; a refusal names its line already, and nobody made a mistake where something was interrupted.
 local function describe(err)
   if type(err) ~= "table" then
-    return tostring(err), nil
+    return tostring(err)
   end
-  local parts = { tostring(err) }
+  local parts = { host.error_text(err) }
   local result = type(err.result) == "userdata" and err.result -- a user's own error may have anything
   for _, line in ipairs(text.last_lines(result and result.stderr)) do
     parts[#parts + 1] = "  | " .. line
@@ -33,13 +33,11 @@ local function describe(err)
   if type(err.traceback) == "string" and err.kind ~= "invalid" and err.kind ~= "cancelled" then
     parts[#parts + 1] = err.traceback
   end
-  return table.concat(parts, "\n"), err.kind
+  return table.concat(parts, "\n")
 end
 
 local function complain(err)
-  local message, kind = describe(err)
-  io.stderr:write("tutti: ", (message:gsub("\n*$", "")), "\n")
-  return kind
+  io.stderr:write("tutti: ", (describe(err):gsub("\n*$", "")), "\n")
 end
 
 local function dispatch(argv)
@@ -71,8 +69,8 @@ function cli.main(argv)
   if host.exiting() then
     return 0 -- os.exit's code is the process's
   end
-  local kind = complain(result)
-  return (host.operations_started() or kind == "io") and 1 or 2
+  complain(result)
+  return host.operations_started() and 1 or 2
 end
 
 return cli

@@ -21,7 +21,8 @@ local kinds = {
   string = function(value) return value end,
   count = function(value)
     local number = value:match "^%d+$" and math.tointeger(tonumber(value))
-    return number and number >= 1 and number or nil, "a whole number from 1"
+    return number and number >= 1 and number <= 1000000 and number or nil,
+      "a whole number from 1 to 1000000"
   end,
   list = function(value)
     local items = {}

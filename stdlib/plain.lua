@@ -27,7 +27,8 @@ function plain.describe(event)
     return err and "not healthy yet" .. why or "healthy"
   elseif kind == "task_ended" then
     local took = event.duration_s and event.attempts > 0 and " in " .. text.duration(event.duration_s)
-    return event.status .. (took or "") .. why
+    local reason = event.reason and ": " .. text.printable(event.reason) or ""
+    return event.status .. (took or "") .. why .. reason
   elseif kind == "rollback_started" then
     return "rolling back"
   elseif kind == "rollback_ended" then

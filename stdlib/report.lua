@@ -13,7 +13,8 @@ local function status_of(task)
   if rollback and (status == "failed" or status == "cancelled") then
     status = ("%s, %s"):format(status, rollback == "running" and "rolling back" or rollback)
   end
-  return (status:gsub("_", " "))
+  status = status:gsub("_", " ")
+  return task.reason and ("%s: %s"):format(status, text.printable(task.reason)) or status
 end
 
 local function table_of(document)

@@ -115,7 +115,7 @@ local function read_one(self, format)
   elseif letter == "n" then
     return read_number(self)
   end
-  error("bad argument to 'read' (invalid format)", 0)
+  error "bad argument to 'read' (invalid format)"
 end
 
 local function check_open(self)
@@ -223,11 +223,18 @@ local function forward(process, stream, out)
   end
 end
 
+local function check_command(command, name)
+  if type(command) ~= "string" then
+    error(("bad argument #1 to '%s' (string expected, got %s)"):format(name, type(command)), 3)
+  end
+end
+
 -- os.execute: the command's output is ours; its stdin is empty.
 function stdio.execute(command)
   if command == nil then
     return true
   end
+  check_command(command, "execute")
   io.stdout:flush()
   local process = tutti.here:spawn { sh = command, stdin = false }
   tutti.all {
@@ -238,6 +245,7 @@ function stdio.execute(command)
 end
 
 function stdio.popen(command, mode)
+  check_command(command, "popen")
   mode = mode or "r"
   if mode ~= "r" and mode ~= "w" then
     error("bad argument #2 to 'popen' (invalid mode)", 2)
@@ -299,6 +307,9 @@ function stdio.input(file)
     local opened, why = native.open(file)
     current = opened or error(why, 2)
   elseif file ~= nil then
+    if not stdio.type(file) then
+      error(("bad argument #1 to 'input' (FILE* expected, got %s)"):format(type(file)), 2)
+    end
     current = file
   end
   return current

@@ -206,7 +206,7 @@ static void the_deadline_covers_back_off(void **state)
     struct tt_task_view view = view_of(&s, "a");
     assert_int_equal(view.error.kind, TT_TIMEOUT);
     assert_string_equal(view.message,
-                        "the task's deadline passed while it waited to be tried again");
+                        "task \"a\" timed out after 0.05s, waiting to be tried again");
     assert_int_equal(view.result.kind, TT_EXIT);
     story_free(&s);
 

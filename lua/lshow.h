@@ -1,0 +1,11 @@
+/* A value in short, for messages. */
+#ifndef LT_LSHOW_H
+#define LT_LSHOW_H
+
+#include <lua.h>
+
+/* Pushes the value at index as text, on one line and cut where it gets long: {"a", code = 4}. No
+ * metamethod is called. */
+void lt_push_contents(lua_State *L, int index);
+
+#endif
