@@ -136,14 +136,14 @@ MAYBE static int count_marked(const char *mark)
     return find_marked(mark, &one);
 }
 
-/* They were killed, or are about to be; each has ten seconds for it. */
+/* They were killed, or are about to be; a loaded machine may take long over it. */
 MAYBE static void await_marked_gone(const char *mark)
 {
     for (pid_t one; find_marked(mark, &one);) {
         struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, one, 0), .events = POLLIN};
         if (end.fd < 0)
             continue;
-        int ready = poll(&end, 1, 10000);
+        int ready = poll(&end, 1, 60000);
         close(end.fd);
         if (ready != 1)
             fail_msg("process %d is left", (int)one);
