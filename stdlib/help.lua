@@ -1,4 +1,4 @@
--- tutti help, tutti help COMMAND, tutti version.
+-- tutti help, tutti help COMMAND, tutti help ssh, tutti version.
 
 local text = require "tutti.text"
 
@@ -9,7 +9,7 @@ local about = {
   { "check FILE", "loads a workflow and checks its graph; runs nothing" },
   { "graph FILE", "shows the graph as a tree, for Graphviz (--dot) or as --json" },
   { "on TARGET… -- CMD", "runs one command on many environments at once" },
-  { "help [COMMAND]", "this, or all about a command" },
+  { "help [COMMAND | ssh]", "this, or all about a command, or about SSH hosts" },
   { "version", "the version" },
 }
 
@@ -35,6 +35,36 @@ local commands = {
     },
   },
 }
+
+local topics = {}
+
+topics.ssh = [[
+SSH hosts, reached as ssh does it (keys, agent, known_hosts, ~/.ssh/config, ProxyJump):
+
+  local web = tutti.ssh "deploy@web-1"                 -- or "deploy@web-1:2222", or { host = "web-1", … }
+  print(web:run "uptime")                              -- raises when it fails; web:try returns the result
+  web:run { "id", user = "root", password = tutti.secret { prompt = "sudo password: " } }
+  web:upload("dist", "app")                            -- a file or a tree; download, read, write, glob, …
+  local tunnel <close> = web:tunnel { to = 5432 }      -- tunnel.port here leads to port 5432 there
+
+or, from the command line, on many at once: tutti on ssh://deploy@web-[01:20] -- uptime
+
+options of tutti.ssh { host = "web-1", … }; each wins over ~/.ssh/config:
+  user, port, key            who logs in, and private key files
+  password, passphrase       of the login, and of encrypted keys: a tutti.secret
+  agent                      an agent's socket, or false
+  host_key                   "strict" (only known hosts) or "accept-new" (remembers a new one); a changed
+                             key is always refused
+  known_hosts, config        other files than ~/.ssh/known_hosts and ~/.ssh/config; config = false: none
+  jump, proxy_command        the way there: "user@gate,other", an environment; a program
+  connect_timeout            "30s", waiting for a busy server included
+  keepalive                  "15s"; three without an answer make what runs `lost`
+  idle, lifetime             how long a connection is kept ("1m") and gets new commands ("1h")
+  limit                      commands at once
+  cwd, env, timeout, grace, max_output, pty      what every command there starts from
+
+TUTTI_SSH_CONFIG names another file than ~/.ssh/config for everything.
+]]
 
 function help.overview(out)
   out:write "tutti: workflows across machines, in Lua\n\nusage:\n"
@@ -81,9 +111,16 @@ function help.help(argv)
     help.overview(io.stdout)
     return 0
   end
+  if topics[name] then
+    io.stdout:write(topics[name])
+    return 0
+  end
   local command = commands[name]
   if not command then
     local names = {}
+    for topic in pairs(topics) do
+      names[#names + 1] = topic
+    end
     for known in pairs(commands) do
       names[#names + 1] = known
     end

@@ -58,30 +58,30 @@ end)
 -- The same file, built here and deployed to two SSH hosts: what runs there is asked from outside.
 local function hosts()
   local user, port = os.getenv "TUTTI_TEST_SSH_USER", os.getenv "TUTTI_TEST_SSH_PORT"
-  local site = { dir = t.tmpdir(), env = {} }
+  local far = { dir = t.tmpdir(), env = {} }
   tutti.here:run { "cp", "-r", top .. "/scripts/examples/deploy.lua", top .. "/scripts/examples/greeter",
-    site.dir }
+    far.dir }
   for place, address in pairs { staging = "127.0.0.2", production = "127.0.0.3" } do
     local target = ("ssh://%s@%s:%s"):format(user, address, port)
-    site.env[place:upper()] = target
-    site[place] = tutti.env(target)
+    far.env[place:upper()] = target
+    far[place] = tutti.env(target)
   end
   -- both are this machine, and one user's home
   local function clean()
     for _, place in ipairs { "staging", "production" } do
-      site.staging:run("[ ! -e greeter/release ] || greeter/release stop build/%s", place)
+      far.staging:run("[ ! -e greeter/release ] || greeter/release stop build/%s", place)
     end
-    site.staging:run "rm -rf build greeter"
+    far.staging:run "rm -rf build greeter"
   end
   clean()
   t.cleanup(clean)
-  function site.run(...)
-    return t.tutti { "run", site.dir .. "/deploy.lua", "--json", cwd = site.dir, env = site.env, ... }
+  function far.run(...)
+    return t.tutti { "run", far.dir .. "/deploy.lua", "--json", cwd = far.dir, env = far.env, ... }
   end
-  function site.version(place)
-    return tostring(site[place]:run("build/get \"$(cat build/%s/port)\" /version", place))
+  function far.version(place)
+    return tostring(far[place]:run("build/get \"$(cat build/%s/port)\" /version", place))
   end
-  return site
+  return far
 end
 
 local function statuses(result)
@@ -96,31 +96,31 @@ t.describe("the deploy example on ssh hosts", function()
   if not os.getenv "TUTTI_TEST_SSH_PORT" then return end -- its skip is the suite's
 
   t.it("builds here, and stages, verifies and promotes there", function()
-    local site = hosts()
-    local r = site.run()
+    local far = hosts()
+    local r = far.run()
     t.eq(r.code, 0, r.stderr)
     local status, environment = statuses(r)
     for id, word in pairs(status) do t.eq(word, "completed", id) end
     t.eq(environment.server, "local:")
-    t.eq(environment.stage, site.env.STAGING)
-    t.eq(environment.promote, site.env.PRODUCTION)
-    t.eq(site.version "production", "1.0.0")
-    t.eq(site.staging:stat "build/staging/pid", nil, "staging was stopped")
-    t.eq(tutti.here:stat(site.dir .. "/build/staging"), nil, "nothing was deployed here")
+    t.eq(environment.stage, far.env.STAGING)
+    t.eq(environment.promote, far.env.PRODUCTION)
+    t.eq(far.version "production", "1.0.0")
+    t.eq(far.staging:stat "build/staging/pid", nil, "staging was stopped")
+    t.eq(tutti.here:stat(far.dir .. "/build/staging"), nil, "nothing was deployed here")
   end, { timeout = 120 })
 
   t.it("rolls a broken release back there", function()
-    local site = hosts()
-    t.eq(site.run().code, 0)
-    local r = site.run("-p", "version=2.0.0", "-p", "break=true")
+    local far = hosts()
+    t.eq(far.run().code, 0)
+    local r = far.run("-p", "version=2.0.0", "-p", "break=true")
     t.eq(r.code, 1)
     local status, environment = statuses(r)
     t.eq({ status.server, status.stage, status.verify, status.promote },
       { "completed", "rolled_back", "failed", "skipped" })
-    t.eq(environment.stage, site.env.STAGING)
+    t.eq(environment.stage, far.env.STAGING)
     t.match(r.stderr, "GET /greet[^:]*: expected \"hello, [^\"]*\", got \"goodbye, ")
-    t.eq(site.version "staging", "1.0.0", "staging went back")
-    t.eq(site.version "production", "1.0.0", "production was not touched")
+    t.eq(far.version "staging", "1.0.0", "staging went back")
+    t.eq(far.version "production", "1.0.0", "production was not touched")
   end, { timeout = 120 })
 end)
 
