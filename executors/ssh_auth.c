@@ -227,6 +227,17 @@ static void add_agents(struct auth *a, const struct tx_keyfiles *files)
     }
 }
 
+/* Nobody gave a key, and the usual places have none: says where was looked. */
+static void explain_nothing(struct auth *a, const struct tx_keyfiles *files)
+{
+    for (size_t i = 0; i < files->count; i++) {
+        char *name = tt_format("key %s", files->items[i].path);
+        tried(a, name, "no such file");
+        free(name);
+    }
+    tried(a, "agent", a->settings->agent ? "has no keys" : "there is none");
+}
+
 static void gather(struct auth *a)
 {
     const struct tx_keyfiles *files = tx_keyfiles_of(a->files_op);
@@ -235,6 +246,8 @@ static void gather(struct auth *a)
     add_agents(a, files);
     if (!a->settings->keys_given)
         add_files(a, files);
+    if (!a->count && !a->tried.length && !a->settings->password)
+        explain_nothing(a, files);
 }
 
 /* --- signing --- */

@@ -221,11 +221,13 @@ static int judge(const struct tx_known_keys *known, const struct shown *shown, c
             bool authority = false;
             for (size_t i = 0; i < known->count; i++)
                 authority |= known->items[i].marker == TX_KNOWN_AUTHORITY;
-            rc = tt_fail(err, TT_HOST_KEY,
-                         "%s is not known: it shows %s %s%s; add its key to known_hosts, or allow "
-                         "the policy accept-new",
-                         name, shown->type, now,
-                         authority ? ", and host certificates cannot be checked here" : "");
+            rc = tt_fail(
+                err, TT_HOST_KEY,
+                "%s is not known: it shows %s %s%s; add its key to known_hosts, or have new "
+                "hosts remembered: host_key = \"accept-new\", or StrictHostKeyChecking "
+                "accept-new in ~/.ssh/config",
+                name, shown->type, now,
+                authority ? ", and host certificates cannot be checked here" : "");
         }
         break;
     }
