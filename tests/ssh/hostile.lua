@@ -73,16 +73,19 @@ end)
 
 t.describe("names", function()
   t.it("of users that are none are refused before anything is sent", function()
-    for _, name in ipairs { "root; touch /tmp/tutti-hostile", "$(touch /tmp/tutti-hostile)", "-u", "a b", "a\nb", "",
-      "\255", "'", "#0" } do
+    for _, name in ipairs {
+      "root; touch /tmp/tutti-hostile", "$(touch /tmp/tutti-hostile)", "-u", "a b", "a\nb", "",
+      "\255", "'", "#0",
+    } do
       t.raises("invalid", function() env:try { "true", user = name, password = ssh.password } end)
       local ok, r = pcall(function() return ssh.env({ user = name }):try "true" end) -- as who logs in
       t.no(ok and r.ok)
     end
   end)
   t.it("of variables that are none are refused before anything is sent", function()
-    for _, name in ipairs { "A;touch /tmp/tutti-hostile;B", "$(touch /tmp/tutti-hostile)", "1A", "A-B", "A B", "", "A=B",
-      "A\n", "é" } do
+    for _, name in ipairs {
+      "A;touch /tmp/tutti-hostile;B", "$(touch /tmp/tutti-hostile)", "1A", "A-B", "A B", "", "A=B", "A\n", "é",
+    } do
       t.raises("invalid", function() env:try { "true", env = { [name] = "1" } } end)
     end
   end)
@@ -118,17 +121,21 @@ end)
 
 t.describe("a password for sudo", function()
   t.it("is in no argument, environment, file or log there", function()
-    local dir = t.tmpdir()
-    t.write(dir .. "/password", ssh.password)
+    -- a user and a word that nobody else here has
+    local name, word = "tutti-sudo", ("%08x-%08x"):format(math.random(1 << 32) - 1, math.random(1 << 32) - 1)
+    local folder = t.tmpdir()
+    t.write(folder .. "/password", word .. "\n")
+    tutti.here:run { sh = [[userdel -r "$NAME" 2>/dev/null; useradd -m -s /bin/sh "$NAME" &&
+      { printf '%s:' "$NAME"; cat "$DIR/password"; } | chpasswd &&
+      echo "$NAME ALL=(ALL:ALL) ALL" >"/etc/sudoers.d/$NAME"]], env = { NAME = name, DIR = folder } }
+    t.cleanup(function() tutti.here:try("rm -f /etc/sudoers.d/%s; userdel -r %s", name, name) end)
     -- root looks while the command runs; the word is put together there, so as not to find the search itself
-    local r = env:run { user = "root", password = tutti.secret { file = dir .. "/password" },
-      env = { LOG = ssh.dir .. "/log" }, sh = [[
-      a=correct b=horse
-      for p in /proc/[0-9]*; do
-        tr '\0' '\n' <$p/cmdline; tr '\0' '\n' <$p/environ | grep -v ^TUTTI_TEST_SSH_PASSWORD=
-      done 2>/dev/null | grep -c "$a-$b"
-      cat "$LOG" /var/log/auth.log /var/log/syslog 2>/dev/null | grep -c "$a-$b"
-      grep -rsF "$a-$b" /home/tutti-test /var/tmp /dev/shm /run | wc -l]] }
+    local r = ssh.env({ user = name, idle = "100ms" }):run { user = "root",
+      password = tutti.secret { file = folder .. "/password" },
+      env = { LOG = ssh.dir .. "/log", A = word:sub(1, 8), B = word:sub(10) }, sh = [[
+      for p in /proc/[0-9]*; do cat $p/cmdline $p/environ; done 2>/dev/null | grep -ac "$A[-]$B"
+      cat "$LOG" /var/log/auth.log /var/log/syslog 2>/dev/null | grep -ac "$A[-]$B"
+      find /home /dev/shm /run -xdev -type f -size -64k -exec grep -l "$A[-]$B" {} + 2>/dev/null | wc -l]] }
     t.eq(r.stdout, "0\n0\n0\n")
   end)
 end)
