@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include "executors/k8s.h"
+#include "executors/k8s_exec.h"
 
 static struct tt_env *box;
 
@@ -329,6 +330,34 @@ static void no_zombies(void **state)
     tt_result_release(r);
 }
 
+/* The API speaks v5 or v4, is asked for v5 first, and what it chose is known. */
+static void sub_protocol(void **state)
+{
+    (void)state;
+    struct tx_kube *kube = tx_k8s_env_cluster(box);
+    struct tx_pod pod = {kube, "default", "exec-box", NULL, "exec-box", NULL};
+    const char *const argv[] = {"true", NULL};
+    char *path = tx_pod_exec_path(&pod, argv, false, false);
+    struct tt_op *op = tx_kube_open_socket(kube, root, path, tx_pod_protocols);
+    await(op);
+    assert_null(op->error);
+    struct tx_stream *stream = tx_kube_socket_of(op);
+    char *chosen = tx_stream_header(stream, "Sec-WebSocket-Protocol");
+    bool v5 = chosen && strcmp(chosen, "v5.channel.k8s.io") == 0;
+    print_message("# the API speaks %s\n", chosen ? chosen : "nothing");
+    assert_true(v5 || (chosen && strcmp(chosen, "v4.channel.k8s.io") == 0));
+    assert_true(tx_kube_half_closes(kube) == v5);
+    free(chosen);
+    tx_stream_free(stream);
+    tt_op_release(op);
+    /* an API of before v5, asked for v5 alone, is no success */
+    op = tx_kube_open_socket(kube, root, path, "v5.channel.k8s.io");
+    await(op);
+    assert_true(v5 == (op->error == NULL));
+    tt_op_release(op);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +379,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(refused_names, set_up, tear_down),
         cmocka_unit_test_setup_teardown(many_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(no_zombies, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(sub_protocol, set_up, tear_down),
     };
     host(SUPPORT " unpod " RUN " exec-box >/dev/null 2>&1; " SUPPORT " unpod " RUN
                  " exec-gone >/dev/null 2>&1");
