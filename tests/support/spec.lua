@@ -280,4 +280,24 @@ function t.done()
   while engine and engine.forgotten() do end -- specs declare workflows that nobody is meant to run
 end
 
+-- The type of a value as JSON has it; of an object its fields with theirs: "code:integer kind:string".
+function t.shape(value)
+  if value == require("tutti").json.null then
+    return "null"
+  elseif type(value) ~= "table" then
+    return math.type(value) or type(value)
+  end
+  local names = {}
+  for name, one in pairs(value) do
+    names[#names + 1] = name
+    names[name] = type(one) == "table" and "table" or t.shape(one)
+  end
+  table.sort(names, function(a, b) return tostring(a) < tostring(b) end)
+  local parts = {}
+  for _, name in ipairs(names) do
+    parts[#parts + 1] = ("%s:%s"):format(name, names[name])
+  end
+  return table.concat(parts, " ")
+end
+
 return t
