@@ -5,6 +5,7 @@
 #include "core/alloc.h"
 #include "lua/args.h"
 #include "lua/lerror.h"
+#include "lua/lvalue.h"
 #include "lua/task.h"
 
 #include <lauxlib.h>
@@ -175,6 +176,7 @@ static struct group *group_new(lua_State *L, const char *name, enum rule rule, i
     lua_createtable(L, rule == stop_at_first ? 0 : (int)(count > 1 << 20 ? 1 << 20 : count), 1);
     lua_pushinteger(L, count);
     lua_setfield(L, -2, "n");
+    lt_mark_array(L); /* a task's value may be empty and still is a list */
     int results = lt_ref(L, -1), items = lt_ref(L, list);
     int called = function ? lt_ref(L, function) : LUA_NOREF;
     lua_pop(L, 1);

@@ -12,7 +12,7 @@
 
 #define ARRAY "tutti.json.array"
 
-enum { deepest = 100 };
+enum { deepest = 100, most_packed = 1000000 };
 
 static const char null_marker; /* its address is tutti.json.null */
 
@@ -27,7 +27,7 @@ static bool is_null(lua_State *L, int index)
            lua_touserdata(L, index) == (const void *)&null_marker;
 }
 
-static void mark_array(lua_State *L)
+void lt_mark_array(lua_State *L)
 {
     luaL_newmetatable(L, ARRAY);
     lua_setmetatable(L, -2);
@@ -129,6 +129,17 @@ static json_t *convert_object(lua_State *L, int index, struct spot *inner, size_
     return object;
 }
 
+/* The `n` of what table.pack, tutti.all and tutti.map return: the list's length, nil items
+ * included; -1 without. */
+static lua_Integer packed_length(lua_State *L, int index)
+{
+    lua_pushliteral(L, "n");
+    lua_rawget(L, index);
+    lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;
+    lua_pop(L, 1);
+    return n >= 0 && n <= most_packed ? n : -1;
+}
+
 static json_t *convert_table(lua_State *L, int index, const struct spot *spot,
                              struct tt_error **err)
 {
@@ -140,9 +151,11 @@ static json_t *convert_table(lua_State *L, int index, const struct spot *spot,
         return refuse(spot, err, "is nested too deeply (100 levels)");
     struct spot inner = {spot, NULL, NULL, 0, table, spot->depth + 1};
     lua_Integer length = (lua_Integer)lua_rawlen(L, index), items = 0;
+    lua_Integer packed = packed_length(L, index), last = packed > length ? packed : length;
+    bool marked = is_marked_array(L, index);
     size_t names = 0;
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
-        if (lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= length)
+        if (lua_isinteger(L, -2) && lua_tointeger(L, -2) >= 1 && lua_tointeger(L, -2) <= last)
             items++;
         else if (lua_type(L, -2) == LUA_TSTRING && strlen(lua_tostring(L, -2)) == lua_rawlen(L, -2))
             names++;
@@ -151,13 +164,15 @@ static json_t *convert_table(lua_State *L, int index, const struct spot *spot,
             return refuse(spot, err, "has a key that is neither text nor a place in a list");
         }
     }
+    if (names == 1 && packed >= 0 && (items || marked))
+        return convert_array(L, index, &inner, last, err);
     if (names && items)
         return refuse(spot, err, "has both list items and named fields");
     if (items != length)
         return refuse(spot, err, "is a list with holes (use tutti.json.null)");
     if (names)
         return convert_object(L, index, &inner, names, spot, err);
-    if (items || is_marked_array(L, index))
+    if (items || marked)
         return convert_array(L, index, &inner, items, err);
     return json_object();
 }
@@ -247,7 +262,7 @@ static void push(lua_State *L, const json_t *json)
             push(L, json_array_get(json, i));
             lua_rawseti(L, -2, (lua_Integer)i + 1);
         }
-        mark_array(L);
+        lt_mark_array(L);
         break;
     }
     case JSON_OBJECT: {
@@ -352,7 +367,7 @@ static int array(lua_State *L)
     }
     luaL_checktype(L, 1, LUA_TTABLE);
     lua_settop(L, 1);
-    mark_array(L);
+    lt_mark_array(L);
     return 1;
 }
 

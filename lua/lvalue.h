@@ -17,6 +17,8 @@
 #include <jansson.h>
 #include <lua.h>
 
+/* Makes the table at the top a list also when it is empty. */
+void lt_mark_array(lua_State *L);
 /* A new reference, or NULL with *err of kind `invalid`. `what` begins the path ("value"). Does not
  * throw but for memory; needs no protected call otherwise. */
 json_t *lt_to_json(lua_State *L, int index, const char *what, struct tt_error **err);

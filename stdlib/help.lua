@@ -107,6 +107,9 @@ end
 
 function help.help(argv)
   local name = argv[1]
+  if argv[2] then
+    error(text.invalid("tutti help takes one command, not %s", text.count(#argv, "word")), 0)
+  end
   if not name or name == "help" or name == "version" then
     help.overview(io.stdout)
     return 0

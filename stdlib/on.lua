@@ -45,6 +45,20 @@ local function command_of(words, opts)
   return command
 end
 
+-- What is wrong with the options themselves is found before anything starts.
+local function check_command(command)
+  local ok, err = pcall(function()
+    require("tutti").here:with {
+      timeout = command.timeout, cwd = command.cwd, user = command.user, env = command.env,
+    }
+  end)
+  if not ok then
+    local message = err.message:gsub("^env:with: ", ""):gsub("^option '(%w+)'", "--%1")
+    error(text.invalid("tutti on: %s", message), 0)
+  end
+  return command
+end
+
 -- Runs it everywhere. Returns a list in the targets' order of { target, result } or { target, error };
 -- targets that were not started have neither.
 local function run_all(names, envs, command, opts)
@@ -104,7 +118,7 @@ local function write_one(row)
   end
   local words, message = words_for(row)
   if words ~= "ok" then
-    io.stderr:write("tutti: ", row.target, ": ", message or words, "\n")
+    io.stderr:write("tutti: ", (row.target:gsub(":$", "")), ": ", message or words, "\n")
   end
 end
 
@@ -171,7 +185,7 @@ function on.on(argv)
   for k, name in ipairs(names) do
     envs[k] = tutti.env(name)
   end
-  local rows = host.program(run_all, names, envs, command_of(words.rest, opts), opts)
+  local rows = host.program(run_all, names, envs, check_command(command_of(words.rest, opts)), opts)
   local failed = 0
   for _, row in ipairs(rows) do
     failed = failed + (words_for(row) == "ok" and 0 or 1)

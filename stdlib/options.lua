@@ -18,16 +18,17 @@ local function wrong(command, message, ...)
 end
 
 local kinds = {
-  string = function(value) return value end,
+  string = function(value) return value ~= "" and value or nil, "some text" end,
   count = function(value)
     local number = value:match "^%d+$" and math.tointeger(tonumber(value))
     return number and number >= 1 and number <= 1000000 and number or nil,
       "a whole number from 1 to 1000000"
   end,
   list = function(value)
-    local items = {}
+    local items = {} -- a comma in brackets is an instance's: test[os=linux,v=1]
+    value = value:gsub("%b[]", function(inside) return (inside:gsub(",", "\0")) end)
     for item in value:gmatch "[^,]+" do
-      items[#items + 1] = item
+      items[#items + 1] = (item:gsub("%z", ","))
     end
     return #items > 0 and items or nil, "names with commas between"
   end,
