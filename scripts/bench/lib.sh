@@ -7,6 +7,7 @@
 #     figure LABEL VALUE UNIT                      shows a measured value
 #     at_most TEXT VALUE LIMIT / at_least TEXT VALUE LIMIT     a budget: ok or OVER
 #     missing WHAT WHY                             something that could not be measured
+#     resident                                     makes resident.lua: what `require "resident" ()` tells, in KiB
 # shellcheck shell=sh
 set -eu
 
@@ -34,4 +35,19 @@ at_least() { verdict "$1" "$2" '>=' "$3" "$(calc "$2 >= $3")"; }
 missing() {
     printf '  %-34s not measured: %s\n' "$1" "$2"
     printf '%s: %s: %s\n' "$(basename "$0")" "$1" "$2" >>"$MISSING"
+}
+
+resident() {
+    cat >resident.lua <<'END'
+local tutti = require "tutti"
+return function()
+  collectgarbage()
+  collectgarbage()
+  tutti.sleep "100ms"
+  for line in io.lines "/proc/self/status" do
+    local kib = line:match "^VmRSS:%s*(%d+)"
+    if kib then return tonumber(kib) end
+  end
+end
+END
 }
