@@ -69,7 +69,10 @@ t.describe("a large file", function()
       env:download(%q, %q)
       print(peak() - before)]]):format(ssh.port, ssh.user, ssh.dir .. "/id_ed25519", ssh.dir .. "/known_hosts",
       to .. "/x", to .. "/x", dir .. "/big", to .. "/big", to .. "/big", dir .. "/back"))
-    local r = here:run { os.getenv "TUTTI", "run", dir .. "/run.lua", env = { ASAN_OPTIONS = "quarantine_size_mb=1" } }
+    -- Keys are renewed after a GiB, where libssh2 1.11 leaks 51 bytes: leaks are looked for everywhere else.
+    local sanitizer = "quarantine_size_mb=1:detect_leaks=0"
+    local r = here:try { os.getenv "TUTTI", "run", dir .. "/run.lua", env = { ASAN_OPTIONS = sanitizer } }
+    t.eq(r.code, 0, r.stderr)
     t.eq(here:try { "cmp", dir .. "/big", dir .. "/back" }.ok, true)
     t.ok(tonumber(r.stdout) < 24 * 1024, "grew by " .. r.stdout .. " KiB")
   end, { timeout = 280 })
