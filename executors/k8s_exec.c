@@ -58,9 +58,17 @@ static void finish(struct tx_pod_process *process, enum tt_kind kind, int code, 
     if (writing)
         tt_op_finish(&writing->op, epipe());
     tx_end_reached(&process->end);
-    if (process->launched)
-        launched(process, tt_error_new(kind == TT_OK ? TT_IO : kind, "%s",
-                                       message ? message : "the shim ended at once"));
+    if (!process->launched)
+        return;
+    const struct tt_buf *said = &process->held.bytes[TT_STDERR];
+    if (kind == TT_OK)
+        launched(process,
+                 tt_error_new(TT_IO, "%s: the shim ended with code %d before the command %s: %.*s",
+                              process->p.where, code, process->header_sent ? "began" : "was sent",
+                              (int)(said->length < 500 ? said->length : 500),
+                              said->length ? said->data : ""));
+    else
+        launched(process, tt_error_new(kind, "%s", message ? message : ""));
 }
 
 static void lost(struct tx_pod_process *process, const char *why)

@@ -20,9 +20,7 @@ local function both(current)
   return t.write(t.tmpdir() .. "/config", tutti.json.encode(all))
 end
 
-local name = kube.name "twin"
-
-local function pod(cluster)
+local function pod(name, cluster)
   return { apiVersion = "v1", kind = "Pod", metadata = { name = name, labels = { app = name } },
     spec = { nodeName = "node1", terminationGracePeriodSeconds = 0, containers = { { name = "main",
       image = "box:local", command = { "/bin/sh", "-c",
@@ -33,12 +31,13 @@ end
 t.describe("of two clusters", function()
   t.it("the named one is hit: exec, logs, files, forward, calls", function()
     for _, current in ipairs { "one", "two" } do
-      local config = both(current)
+      local config, name = both(current), kube.name "twin"
       local function at(cluster) return { kubeconfig = config, context = cluster } end
       for _, cluster in ipairs { "one", "two" } do
-        k8s.delete("pod/" .. name, { kubeconfig = config, context = cluster, missing_ok = true, grace = 0 })
-        kube.eventually(function() return not pcall(k8s.get, "pod/" .. name, at(cluster)) end, "it is gone")
-        k8s.apply(pod(cluster), at(cluster))
+        k8s.apply(pod(name, cluster), at(cluster))
+        t.cleanup(function()
+          k8s.delete("pod/" .. name, { kubeconfig = config, context = cluster, grace = 0 })
+        end)
       end
       local envs = {}
       for _, cluster in ipairs { "one", "two" } do
@@ -74,9 +73,6 @@ t.describe("of two clusters", function()
       end
       -- without a name it is the current one
       t.eq(k8s { kubeconfig = config, pod = name }:run "cat /who".stdout, current .. "\n")
-      for _, cluster in ipairs { "one", "two" } do
-        k8s.delete("pod/" .. name, { kubeconfig = config, context = cluster, grace = 0 })
-      end
     end
   end, { timeout = 200 })
   t.it("files of KUBECONFIG are merged: the first that has a name counts", function()
