@@ -149,6 +149,39 @@ t.describe("tutti on", function()
   end)
 end)
 
+t.describe("a file that is only looked at", function()
+  t.it("touches no environment: an operation while it loads is refused", function()
+    t.write(dir .. "/eager.lua", head .. [[
+      tutti.here:run { "touch", "touched" }
+      task "a" { run = "true" }
+      return flow]])
+    for _, words in ipairs { { "check" }, { "graph" }, { "graph", "--json" }, { "run", "--dry-run" } } do
+      words[#words + 1], words.cwd = "eager.lua", dir
+      local r = t.tutti(words)
+      t.eq({ r.code, r.stdout, t.exists(dir .. "/touched") }, { 2, "", false })
+      t.match(r.stderr, "eager%.lua:4: [^\n]*while the file is loaded for ")
+    end
+    t.eq(t.tutti { "run", "eager.lua", cwd = dir }.code, 0)
+    t.ok(t.exists(dir .. "/touched"))
+  end)
+end)
+
+t.describe("the directory of a task", function()
+  t.it("is the script's, wherever tutti is started, unless given", function()
+    t.write(dir .. "/flow.lua", head .. [[
+      task "own" { run = "pwd" }
+      task "given" { run = "pwd", cwd = "/" }
+      task "function" { run = function(ctx) return tostring(ctx.env:run "pwd") end }
+      return flow]])
+    local r = t.tutti { "run", "--json", "--state", dir .. "/state", dir .. "/flow.lua", cwd = "/" }
+    local outputs = {}
+    for k, task in ipairs(r:json().tasks) do
+      outputs[k] = task.output
+    end
+    t.eq(outputs, { dir .. "\n", "/\n", dir })
+  end)
+end)
+
 t.describe("help", function()
   t.it("is of one command, or says what there is", function()
     for _, name in ipairs { "run", "check", "graph", "on" } do
