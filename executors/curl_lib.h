@@ -20,6 +20,9 @@
     X(easy_recv)                                                                                   \
     X(slist_append)                                                                                \
     X(slist_free_all)                                                                              \
+    X(share_init)                                                                                  \
+    X(share_setopt)                                                                                \
+    X(share_cleanup)                                                                               \
     X(multi_init)                                                                                  \
     X(multi_cleanup)                                                                               \
     X(multi_setopt)                                                                                \

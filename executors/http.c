@@ -12,6 +12,7 @@ struct tx_http {
     struct tt_loop *loop;
     struct tx_http_config config;
     CURLM *multi;
+    CURLSH *share;                 /* TLS sessions */
     struct tx_transfer *transfers; /* under way */
     struct tt_timer timer;         /* libcurl's */
     char *authorization;
@@ -176,6 +177,11 @@ static int make_multi(struct tx_http *http, struct tt_error **err)
     http->curl->multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
     http->curl->multi_setopt(http->multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
     http->curl->multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, 8L);
+    /* streams have connections of their own: they resume the TLS session of the ones before */
+    http->share = TT_FAULT("http.share") ? NULL : http->curl->share_init();
+    if (!http->share)
+        return tt_fail(err, TT_IO, "libcurl has no memory");
+    http->curl->share_setopt(http->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
     return 0;
 }
 
@@ -210,6 +216,8 @@ void tx_http_release(struct tx_http *http)
         return;
     if (http->multi)
         http->curl->multi_cleanup(http->multi);
+    if (http->share)
+        http->curl->share_cleanup(http->share);
     tt_timer_stop(http->loop, &http->timer);
     tx_http_config_clear(&http->config);
     if (http->authorization)
@@ -308,6 +316,7 @@ int tx_transfer_init(struct tx_transfer *transfer, struct tx_http *http, const c
     curl->easy_setopt(easy, CURLOPT_URL, url);
     free(url);
     curl->easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+    curl->easy_setopt(easy, CURLOPT_SHARE, http->share);
     curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_text);
     curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl->easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);

@@ -126,8 +126,11 @@ static long receive(struct tx_stream *stream, struct tt_buf *to, size_t max)
     CURLcode code = TT_FAULT("http_stream.recv")
                         ? CURLE_RECV_ERROR
                         : curl_of(stream)->easy_recv(stream->transfer.easy, room, max, &got);
-    if (code == CURLE_AGAIN)
+    if (code == CURLE_AGAIN) {
+        if (!to->length) /* what woke us was TLS's own */
+            tt_buf_free(to);
         return 0;
+    }
     if (code != CURLE_OK) {
         struct tt_error *err = tx_transfer_error(&stream->transfer, code);
         err->kind = TT_LOST;
