@@ -215,7 +215,7 @@ function Environment:tunnel(options) end
 function Environment:list(path) end
 
 ---@class tutti.GlobOptions
----@field empty? boolean true: no match is an empty list, not an error
+---@field empty? boolean true: patterns may match nothing; else each has to match something
 
 ---Paths that match one of the patterns, sorted. `**` is any depth; symlinks are not followed by it.
 ---@param patterns string|string[]
