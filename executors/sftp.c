@@ -349,7 +349,7 @@ static void receive(struct tx_sftp *s)
         if (n == -EAGAIN)
             return;
         if (n <= 0) {
-            broke(s, s->state == GREETING
+            broke(s, s->state == GREETING && n == 0
                          ? tt_error_new(TT_UNSUPPORTED, "the server's SFTP does not start")
                          : tt_error_new(TT_LOST, "the server's SFTP ended"));
             return;
@@ -388,16 +388,23 @@ static void on_changed(void *arg)
 
 /* --- getting it --- */
 
+static void open_channel(struct tx_sftp *s);
+
 static void on_opened(struct tt_op *op, void *arg)
 {
     struct tx_sftp *s = arg;
     struct tt_error *err = tt_error_copy(op->error);
+    struct tx_lease *lease = tx_lease_of(op);
     s->opening = NULL;
-    if (!err) {
-        s->lease = tx_lease_of(op);
-        tx_lease_is_attached(s->lease);
+    if (lease && !tx_link_host(lease->link)) {
+        /* it left the pool in between, and drops nothing any more */
+        tx_lease_end(lease);
+        open_channel(s);
+    } else if (!err) {
+        s->lease = lease;
         if (s->users)
             in_use(s, true);
+        tx_lease_is_attached(lease);
         s->state = STARTING;
         s->attached.drop = on_drop;
         tx_link_attach(s->lease->link, &s->attached);
@@ -406,6 +413,12 @@ static void on_opened(struct tt_op *op, void *arg)
     tt_op_release(op);
     if (err)
         broke(s, err);
+}
+
+static void open_channel(struct tx_sftp *s)
+{
+    s->opening = tx_host_channel(s->host, s->scope, NULL, 0);
+    tt_op_await(s->opening, on_opened, s);
 }
 
 static struct tx_sftp *sftp_new(struct tx_host *host)
@@ -417,8 +430,7 @@ static struct tx_sftp *sftp_new(struct tx_host *host)
     s->job.run = on_job;
     s->scope = tt_scope_new(tx_host_loop(host), tx_host_life(host));
     tx_host_set_sftp(host, s);
-    s->opening = tx_host_channel(host, s->scope, NULL, 0);
-    tt_op_await(s->opening, on_opened, s);
+    open_channel(s);
     return s;
 }
 

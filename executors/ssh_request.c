@@ -103,7 +103,11 @@ static void refused(struct tx_request *r)
     /* sshd counts a channel a little longer than it is open: the same server may have room now */
     bool early = !r->target && tt_loop_now(host->loop) - link->freed < refusal_early_ms &&
                  r->early++ < early_refusals;
-    drop_attempt(r);
+    if (!early && others && !r->target) {
+        link->room = others;
+        host->room = host->room && host->room < others ? host->room : others;
+    }
+    drop_attempt(r); /* the link may go with it */
     if (early) {
         if (r->early > 1)
             tt_timer_start(host->loop, &r->pause, tt_loop_now(host->loop) + early_pause_ms,
@@ -111,10 +115,6 @@ static void refused(struct tx_request *r)
         free(said);
         tx_host_settle(host);
         return;
-    }
-    if (others && !r->target) {
-        link->room = others;
-        host->room = host->room && host->room < others ? host->room : others;
     }
     if (r->target || r->only || (!others && ++r->refusals > idle_refusals)) {
         struct tt_error *err = NULL;

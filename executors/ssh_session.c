@@ -196,6 +196,7 @@ static void on_job(struct tt_job *job)
     int round = 0;
     if (s->in_at == s->in.length)
         read_wire(s);
+    bool was_broken = s->why;
     s->pumping = true;
     do {
         before = s->pulled;
@@ -203,7 +204,8 @@ static void on_job(struct tt_job *job)
     } while (s->pulled != before && ++round < max_rounds);
     s->pumping = false;
     tt_loop_unpost(s->loop, &s->job);
-    if (s->pulled != before || (s->readable && s->in_at == s->in.length))
+    if (s->pulled != before || (s->readable && s->in_at == s->in.length) ||
+        (s->why && !was_broken)) /* who was woken before it broke has to know */
         tt_loop_post(s->loop, &s->job);
     flush(s);
     /* All that came was taken, or nobody wants it and nobody will: */
