@@ -155,7 +155,6 @@ static void on_settled(struct tx_task *task)
     struct writer *w = writer_of(task);
     if (--task->waiting > 0)
         return;
-    tt_buf_free(&w->handle); /* closed, or given up with the file */
     if (task->failed) {
         struct tt_error *err = task->failed;
         task->failed = NULL;
@@ -211,6 +210,8 @@ static void go_on_committing(struct writer *w)
     tx_sftp_send(w->sftp, TX_SFTP_FSTAT, &handle, on_size, task);
     tx_sftp_send(w->sftp, TX_SFTP_CLOSE, &handle, on_status, task);
     tt_buf_free(&handle);
+    /* never closed twice: by then the server may have given it to another file */
+    tt_buf_free(&w->handle);
 }
 
 static void commit_go(struct tx_task *task)

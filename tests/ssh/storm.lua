@@ -10,7 +10,8 @@ local tutti = require "tutti"
 local seed, port, keys, user, dir, cuts = tonumber(arg[1]), tonumber(arg[2]), arg[3], arg[4], arg[5], tonumber(arg[6])
 math.randomseed(seed)
 local function env(options)
-  options.port, options.user, options.key, options.known_hosts = port, user, keys .. "/id_ed25519", keys .. "/known_hosts"
+  options.port, options.user = port, user
+  options.key, options.known_hosts = keys .. "/id_ed25519", keys .. "/known_hosts"
   options.config, options.agent, options.connect_timeout = false, false, "10s"
   return tutti.ssh(options)
 end
@@ -51,7 +52,10 @@ local jobs = {
   function(e, i) e:write(dir .. "/w" .. i, "abc") claim(e:read(dir .. "/w" .. i) == "abc", "write") end,
   function(e) local tunnel = e:tunnel { to = port } banner(tunnel.port) tunnel:close() end,
   function(e) local tunnel = e:tunnel { to = port, reverse = true } banner(tunnel.port) tunnel:close() end,
-  function() claim(env({ host = "127.0.0.3", jump = env { host = "127.0.0.1" } }):run "echo j".stdout == "j\n", "jump") end,
+  function()
+    local behind = env { host = "127.0.0.3", jump = env { host = "127.0.0.1" } }
+    claim(behind:run "echo j".stdout == "j\n", "jump")
+  end,
   function() env({ host = "127.0.0.2", keepalive = math.random(1000, 2000) / 1000 }):run "true" end,
 }
 local shared = { env { host = "127.0.0.1" }, env { host = "127.0.0.1", limit = 2 },
