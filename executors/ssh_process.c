@@ -425,6 +425,7 @@ static void settle(struct proc *p)
     if (!end || p->settled)
         return;
     p->settled = true;
+    free(p->base.exit.message); /* of one who gave up before */
     p->base.exit = *end;
     p->base.exit.message = end->message ? tt_strdup(end->message) : NULL;
     if (end->kind != TT_LOST && !p->signals)

@@ -11,7 +11,7 @@ local function host(name, options)
     host = os.getenv("TUTTI_TEST_NETNS_" .. name:upper()),
     port = tonumber(os.getenv("TUTTI_TEST_NETNS_PORT_" .. name:upper())),
     key = ("%s/%s/id_ed25519"):format(dir, name), known_hosts = ("%s/%s/known_hosts"):format(dir, name),
-    keepalive = "300ms", connect_timeout = "5s",
+    keepalive = "700ms", connect_timeout = "5s",
   }
   for option, value in pairs(options or {}) do all[option] = value end
   return ssh.env(all)
@@ -113,7 +113,7 @@ t.describe("a partition", function()
         local tutti = require "tutti"
         local flow = tutti.workflow "partition"
         local host = tutti.ssh { host = %q, port = %s, user = %q, key = %q, known_hosts = %q, config = false,
-          agent = false, keepalive = "300ms", connect_timeout = "10s" }
+          agent = false, keepalive = "700ms", connect_timeout = "10s" }
         flow.task "far" { on = host, retries = 2, idempotent = %s, backoff = "100ms",
           run = "echo x >>%s/ran; [ -e %s/second ] || sleep 881004; true" }
         return flow]]):format(os.getenv "TUTTI_TEST_NETNS_A", os.getenv "TUTTI_TEST_NETNS_PORT_A", ssh.user,
@@ -169,7 +169,7 @@ end)
 
 t.describe("keep-alives", function()
   t.it("hold a connection on which nothing is said", function()
-    local r = host("a", { keepalive = "100ms" }):run "sleep 2; echo still here"
+    local r = host("a", { keepalive = "500ms" }):run "sleep 4; echo still here"
     t.eq(r.stdout, "still here\n")
   end)
 end)
