@@ -17,7 +17,17 @@ local function local_site()
   return dir
 end
 
+-- A server that was started in the background tells its port when it listens.
+local function listening(env, place)
+  local stop = tutti.now() + 10
+  while not env:stat("build/" .. place .. "/port") do
+    if tutti.now() > stop then error("no server listens in " .. place, 2) end
+    tutti.sleep "20ms"
+  end
+end
+
 local function get(dir, place, path)
+  listening(tutti.here:with { cwd = dir }, place)
   local port = tutti.here:read(dir .. "/build/" .. place .. "/port"):gsub("%s", "")
   return tostring(tutti.here:run { dir .. "/build/get", port, path })
 end
@@ -79,6 +89,7 @@ local function hosts()
     return t.tutti { "run", far.dir .. "/deploy.lua", "--json", cwd = far.dir, env = far.env, ... }
   end
   function far.version(place)
+    listening(far[place], place)
     return tostring(far[place]:run("build/get \"$(cat build/%s/port)\" /version", place))
   end
   return far
