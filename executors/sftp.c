@@ -400,18 +400,18 @@ static void on_opened(struct tt_op *op, void *arg)
         /* it left the pool in between, and drops nothing any more */
         tx_lease_end(lease);
         open_channel(s);
-    } else if (!err) {
+    } else if (lease) {
         s->lease = lease;
         if (s->users)
             in_use(s, true);
         tx_lease_is_attached(lease);
         s->state = STARTING;
         s->attached.drop = on_drop;
-        tx_link_attach(s->lease->link, &s->attached);
-        tx_channel_listen(s->lease->channel, on_changed, s);
+        tx_link_attach(lease->link, &s->attached);
+        tx_channel_listen(lease->channel, on_changed, s);
     }
     tt_op_release(op);
-    if (err)
+    if (!lease)
         broke(s, err);
 }
 
