@@ -20,7 +20,7 @@ cpu() { column "$1" 3; }
 peak() { column "$1" 4; }
 
 # calc EXPRESSION: arithmetic with fractions.
-calc() { awk "BEGIN { printf \"%.6g\", $1 }"; }
+calc() { awk "BEGIN { printf \"%.6g\", ($1) }"; }
 
 figure() { printf '  %-34s %12.3f %s\n' "$1" "$2" "$3"; }
 
