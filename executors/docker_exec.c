@@ -52,14 +52,15 @@ static void on_settled(struct tt_timer *timer)
     finish(exec, TT_OK, exec->settle_code, NULL);
 }
 
-/* A command that ends by KILL while its container is being stopped did not end by itself: events
- * tell, in order, that the container was killed, that the command ended, that the container did. */
+/* A command that ends by KILL while its container is being stopped or removed did not end by
+ * itself. The container's own events may come before the command's or after it: they are given a
+ * moment. */
 static void ended_with(struct tx_exec *exec, int code, bool by_event)
 {
     if (exec->end.reached || (exec->settle.slot && !by_event))
         return;
     bool suspect = code == 128 + SIGKILL && !exec->we_kill && exec->watch.joined;
-    if (suspect && (exec->killed || !by_event)) {
+    if (suspect) {
         exec->settle_code = code;
         tt_timer_start(exec->loop, &exec->settle,
                        tt_deadline_after(tt_loop_now(exec->loop), settle_ms), on_settled);
