@@ -227,7 +227,8 @@ static void report(struct tx_pod_process *process, const struct tx_report *what)
         break;
     case 'X':
         process->coded = true;
-        if (!process->freed) { /* a pod of its own would end with the shim, and who still speaks */
+        /* a pod of its own would end with the shim, and who still speaks */
+        if (!process->freed && process->command.stdin_open) {
             tx_shim_pod_release(&text, pty);
             send_text(process, &text);
         }
@@ -575,5 +576,8 @@ int tx_pod_process_new(struct tx_pod_process **out, struct tt_env *env, const st
 
 void tx_pod_process_go(struct tx_pod_process *process)
 {
+    /* a terminal would echo it before the shim has said otherwise */
+    if (!process->direct && !process->command.pty)
+        tx_pod_process_send_header(process);
     pump(process);
 }

@@ -334,7 +334,7 @@ static json_t *job_of(const struct launch *launch)
     const struct job_env *env = launch->env;
     json_t *template_ = json_deep_copy(env->template_);
     json_t *container = json_array_get(tx_json_at(template_, "spec.containers"), 0);
-    char *shim = tx_shim_pod_line(launch->nonce, &launch->command);
+    char *shim = tx_shim_pod_line(launch->nonce, &launch->command, true);
     char *line = without_expansion(shim);
     char *owner = tx_docker_owner();
     json_object_set_new(container, "command", json_pack("[s, s, s]", "/bin/sh", "-c", line));

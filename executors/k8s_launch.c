@@ -132,7 +132,7 @@ static void dial(struct launch *launch)
         tt_op_finish(&launch->base.op, err);
         return;
     }
-    char *line = launch->direct ? NULL : tx_shim_pod_line(launch->nonce, &launch->command);
+    char *line = launch->direct ? NULL : tx_shim_pod_line(launch->nonce, &launch->command, false);
     const char *const shim[] = {"/bin/sh", "-c", line, NULL};
     const char *const *argv = launch->direct ? (const char *const *)launch->command.argv : shim;
     bool in = !launch->direct || launch->command.stdin_open;

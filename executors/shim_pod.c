@@ -12,10 +12,10 @@
 static void add_loader(struct tt_buf *out, const char *nonce)
 {
     tt_buf_format(out,
-                  "printf '\\036%s:R\\037' >&2;h=;N='\n';"
+                  "h=;N='\n';"
                   "while IFS= read -r l;do [ \"$l\" = %s ]&&break;h=$h$l$N;done;"
                   "[ \"$l\" = %s ]||exit 1;",
-                  nonce, nonce, nonce);
+                  nonce, nonce);
 }
 
 /* Feeds stdin and guards: its own stdin ending before "e" means that the connection did. It ignores
@@ -25,11 +25,11 @@ static const char feeder[] =
     "0;;0)exec >/dev/null;;"
     "*)dd bs=\"$n\" count=1 iflag=fullblock 2>/dev/null;;esac;done;kill -KILL -$$;};";
 
-char *tx_shim_pod_line(const char *nonce, const struct tt_command *command)
+char *tx_shim_pod_line(const char *nonce, const struct tt_command *command, bool stays)
 {
     struct tt_buf out = {0};
     if (command->pty) {
-        tt_buf_text(&out, "stty -echo -icanon;");
+        tt_buf_format(&out, "stty -echo -icanon;printf '\\036%s:R\\037' >&2;", nonce);
         add_loader(&out, nonce);
         tt_buf_text(&out, "stty echo icanon;unset l N;eval \"unset h;$h\"");
         return tt_buf_take(&out);
@@ -49,8 +49,8 @@ char *tx_shim_pod_line(const char *nonce, const struct tt_command *command)
         tt_buf_format(&out,
                       "exec 8<&0 9>&2 </dev/null 2>/dev/null;f <&8 >/dev/null 9>&- &\n"
                       "(exec 2>&9 8<&- 9>&-;eval \"unset h l N;$h\");"
-                      "printf '\\036%s:X%%s\\037' $? >&9;wait",
-                      nonce);
+                      "printf '\\036%s:X%%s\\037' $? >&9;%s",
+                      nonce, stays ? "wait" : "kill -KILL $!");
     return tt_buf_take(&out);
 }
 

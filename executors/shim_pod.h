@@ -7,8 +7,8 @@
  * length, then so many bytes; "0" closes the command's stdin, "e" ends the shim. With a terminal
  * the bytes go to it unframed, and the end of input is ^D.
  *
- * Reports are those of executors/shim.h, in stderr (with a terminal: stdout): R it wants the
- * header, P pid group, C, X code. Pure. */
+ * Reports are those of executors/shim.h, in stderr (with a terminal: stdout): R the terminal is
+ * ready for the header, P pid group, C, X code. Pure. */
 #ifndef TX_SHIM_POD_H
 #define TX_SHIM_POD_H
 
@@ -16,9 +16,10 @@
 
 enum { tx_pod_chunk = 64 << 10 };
 
-/* The argument of `/bin/sh -c`: the same for all commands but for the nonce and its kind. */
-char *tx_shim_pod_line(const char *nonce, const struct tt_command *command);
-/* What to send when R was reported. */
+/* The argument of `/bin/sh -c`: the same for all commands but for the nonce and its kind. `stays`:
+ * it must not end before it is told to. */
+char *tx_shim_pod_line(const char *nonce, const struct tt_command *command, bool stays);
+/* What to send first; to a terminal not before R was reported. */
 void tx_shim_pod_header(struct tt_buf *out, const char *nonce, const struct tt_command *command);
 /* Appends input, framed unless there is a terminal; at most tx_pod_chunk bytes at once. */
 void tx_shim_pod_input(struct tt_buf *out, const void *bytes, size_t length, bool pty);
