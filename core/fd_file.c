@@ -47,7 +47,7 @@ struct stream_op {
     } is;
     struct tt_call call;
     struct tt_fd_file *file;
-    char *data;
+    const char *data; /* to be written; borrowed */
     size_t length;
 };
 
@@ -63,9 +63,7 @@ static void stream_cancel(struct tt_op *op, const struct tt_error *why)
 
 static void stream_op_free(struct tt_op *op)
 {
-    struct stream_op *stream = stream_of(op);
-    free(stream->data);
-    tt_fd_file_release(stream->file);
+    tt_fd_file_release(stream_of(op)->file);
     free(op);
 }
 
@@ -136,16 +134,9 @@ static struct tt_op *stream_write(struct tt_file *file, struct tt_scope *scope, 
 {
     static const struct tt_op_class class_ = {"write", stream_cancel, stream_op_free};
     struct stream_op *stream = tt_zalloc(sizeof *stream);
+    stream->data = data;
     stream->length = length;
-    stream->data = malloc(length ? length : 1);
-    if (stream->data && length)
-        memcpy(stream->data, data, length);
-    struct tt_fd_file *local = (struct tt_fd_file *)(void *)file;
-    if (stream->data)
-        return stream_start(stream, local, &class_, scope, do_write);
-    free(stream);
-    return tt_op_finished_new(
-        scope, tt_error_new(TT_IO, "cannot write %s: not enough memory", local->path));
+    return stream_start(stream, (struct tt_fd_file *)(void *)file, &class_, scope, do_write);
 }
 
 int tt_fd_file_commit(struct tt_fd_file *file, struct tt_error **err)

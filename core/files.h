@@ -34,7 +34,7 @@ struct tt_file;
 struct tt_file_stream_class {
     /* 1..max bytes, or none at the end: tt_bytes_of. Only of files opened for reading. */
     struct tt_op *(*read)(struct tt_file *file, struct tt_scope *scope, size_t max);
-    /* Writes all of it; data need not outlive the call. */
+    /* Writes all of it; data stays as it is until the operation has finished. */
     struct tt_op *(*write)(struct tt_file *file, struct tt_scope *scope, const void *data,
                            size_t length);
     /* Makes what was written visible under its name, atomically, with its mode and owner; verifies

@@ -28,8 +28,8 @@ struct writer {
 struct write_op {
     struct tt_op op;
     struct writer *writer; /* NULL: not waiting */
-    struct tt_buf data;
-    size_t at;
+    const char *data;      /* borrowed */
+    size_t length, at;
 };
 
 static void on_written(void *arg, const struct tx_sftp_reply *reply);
@@ -37,21 +37,21 @@ static void go_on_committing(struct writer *w);
 
 static void send_more(struct writer *w, struct write_op *op)
 {
-    while (op->at < op->data.length && w->in_flight < max_in_flight && !w->error) {
+    while (op->at < op->length && w->in_flight < max_in_flight && !w->error) {
         struct tt_buf payload = {0};
-        size_t length = op->data.length - op->at;
+        size_t length = op->length - op->at;
         if (length > tx_sftp_max_write(w->sftp))
             length = tx_sftp_max_write(w->sftp);
         tx_put_string(&payload, w->handle.data, w->handle.length);
         tx_put_u64(&payload, w->offset);
-        tx_sftp_send_data(w->sftp, TX_SFTP_WRITE, &payload, op->data.data + op->at, length,
-                          on_written, w);
+        tx_sftp_send_data(w->sftp, TX_SFTP_WRITE, &payload, op->data + op->at, length, on_written,
+                          w);
         tt_buf_free(&payload);
         w->in_flight += tx_sftp_max_write(w->sftp);
         w->offset += length;
         op->at += length;
     }
-    if (op->at == op->data.length || w->error) {
+    if (op->at == op->length || w->error) {
         op->writer = NULL;
         w->op = NULL;
         tt_op_finish(&op->op, tt_error_copy(w->error));
@@ -79,28 +79,17 @@ static void write_cancel(struct tt_op *op, const struct tt_error *why)
     tt_op_finish(op, tt_error_copy(why));
 }
 
-static void write_free(struct tt_op *op)
-{
-    tt_buf_free(&((struct write_op *)(void *)op)->data);
-    free(op);
-}
-
 static struct tt_op *writer_write(struct tt_file *file, struct tt_scope *scope, const void *data,
                                   size_t length)
 {
-    static const struct tt_op_class class_ = {"writing a file", write_cancel, write_free};
+    static const struct tt_op_class class_ = {"writing a file", write_cancel, tt_op_free};
     struct writer *w = (struct writer *)(void *)file;
     struct write_op *op = tt_zalloc(sizeof *op);
     tt_op_init(&op->op, &class_, scope);
     if (tt_op_finished(&op->op))
         return &op->op;
-    char *to = tt_buf_reserve(&op->data, length ? length : 1);
-    if (!to) {
-        tt_op_finish(&op->op, tt_error_new(TT_IO, "no memory to write %s", w->path));
-        return &op->op;
-    }
-    memcpy(to, data, length);
-    op->data.length = length;
+    op->data = data;
+    op->length = length;
     op->writer = w;
     w->op = op;
     send_more(w, op);
