@@ -193,7 +193,8 @@ static bool send_text(struct tx_pod_process *process, struct tt_buf *text)
     return sent;
 }
 
-void tx_pod_process_send_header(struct tx_pod_process *process)
+/* Sends what the shim waits for, once. */
+static void send_header(struct tx_pod_process *process)
 {
     struct tt_buf text = {0};
     if (process->header_sent)
@@ -210,7 +211,7 @@ static void report(struct tx_pod_process *process, const struct tx_report *what)
     struct tt_buf text = {0};
     switch (what->what) {
     case 'R':
-        tx_pod_process_send_header(process);
+        send_header(process);
         break;
     case 'C': {
         struct tt_buf *said = &process->held.bytes[pty ? TT_STDOUT : TT_STDERR];
@@ -576,8 +577,9 @@ int tx_pod_process_new(struct tx_pod_process **out, struct tt_env *env, const st
 
 void tx_pod_process_go(struct tx_pod_process *process)
 {
-    /* a terminal would echo it before the shim has said otherwise */
-    if (!process->direct && !process->command.pty)
-        tx_pod_process_send_header(process);
+    /* A terminal would echo it before the shim has said otherwise; the shim of a pod of its own did
+     * so before we were there. */
+    if (!process->direct && (!process->command.pty || process->freed))
+        send_header(process);
     pump(process);
 }

@@ -45,8 +45,6 @@ struct tx_pod_process {
 int tx_pod_process_new(struct tx_pod_process **process, struct tt_env *env,
                        const struct tx_pod *pod, struct tx_stream *stream,
                        struct tt_command *command, const char *nonce, struct tt_error **err);
-/* Sends what the shim waits for, once. */
-void tx_pod_process_send_header(struct tx_pod_process *process);
 void tx_pod_process_go(struct tx_pod_process *process);
 /* Frees it, later: it may be on the stack. */
 void tx_pod_process_discard(struct tx_pod_process *process);

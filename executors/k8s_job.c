@@ -256,7 +256,6 @@ static void on_attached(struct tt_op *op, struct tt_op *opened)
     launch->process->launched = on_launched;
     launch->process->launched_arg = launch;
     tx_pod_process_go(launch->process);
-    tx_pod_process_send_header(launch->process); /* it asked for it before we were there */
 }
 
 /* Whether the pod's only container runs; an error when it never will. */

@@ -4,7 +4,8 @@
  * ends before it was told to go, kills the group.
  *
  * stdin is framed, because the API's older WebSocket protocol cannot close it alone: a line with a
- * length, then so many bytes; "0" closes the command's stdin, "e" ends the shim. With a terminal
+ * length, then so many bytes; "0" closes the command's stdin, "e" ends the shim (one that feeds
+ * nothing ends with the command, unless it stays). With a terminal
  * the bytes go to it unframed, and the end of input is ^D.
  *
  * Reports are those of executors/shim.h, in stderr (with a terminal: stdout): R the terminal is
