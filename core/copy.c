@@ -5,7 +5,7 @@
  * copy starts at is followed, those below it are copied. Between this machine and another, a whole
  * directory may go in one stream instead (put_tree, get_tree). */
 #include "core/alloc.h"
-#include "core/files.h"
+#include "core/commit.h"
 #include "core/pump.h"
 
 #include <stdlib.h>
@@ -21,7 +21,6 @@ struct item {
     char *from, *to;
     struct tt_stat stat; /* target owned */
     struct tt_file *source, *target;
-    char sha256[tt_digest_hex_size];
     bool listed;     /* a directory whose children are known */
     bool large;      /* counted as one */
     size_t children; /* those that are not yet there */
@@ -135,41 +134,28 @@ static void on_last_step(struct tt_op *step, void *arg)
         item_ends(arg);
 }
 
-/* --- a file: open both, pump, commit, compare --- */
-
-static void on_digest(struct tt_op *step, void *arg)
-{
-    struct item *item = arg;
-    bool unknown = step->error && step->error->kind == TT_UNSUPPORTED;
-    bool same = !step->error && strcmp(tt_digest_of(step), item->sha256) == 0;
-    if (unknown) {
-        tt_op_release(step);
-        item_ends(item);
-    } else if (went_well(item, step)) {
-        if (same)
-            item_ends(item);
-        else
-            item_fails(item, tt_error_new(TT_IO, "%s arrived damaged: its checksum differs from %s",
-                                          item->to, item->from));
-    }
-}
+/* --- a file: open both, pump, compare and commit --- */
 
 static void on_committed(struct tt_op *step, void *arg)
 {
     struct item *item = arg;
-    struct copy *copy = item->copy;
+    bool damaged = !step->error && tt_commit_damaged(step);
     if (!went_well(item, step))
         return;
-    close_files(item);
-    tt_op_await(copy->to->class_->files->digest(copy->to, copy->steps, item->to), on_digest, item);
+    if (damaged)
+        item_fails(item, tt_error_new(TT_IO, "%s arrived damaged: its checksum differs from %s",
+                                      item->to, item->from));
+    else
+        item_ends(item);
 }
 
 static void on_pumped(struct tt_op *step, void *arg)
 {
     struct item *item = arg;
-    memcpy(item->sha256, ((struct tt_pump_op *)(void *)step)->sha256, sizeof item->sha256);
+    char sha256[tt_digest_hex_size];
+    memcpy(sha256, ((struct tt_pump_op *)(void *)step)->sha256, sizeof sha256);
     if (went_well(item, step))
-        tt_op_await(item->target->class_->commit(item->target, item->copy->steps), on_committed,
+        tt_op_await(tt_commit(item->target, item->to, sha256, item->copy->steps), on_committed,
                     item);
 }
 
@@ -179,7 +165,7 @@ static void on_target_open(struct tt_op *step, void *arg)
     item->target = tt_file_of(step);
     if (went_well(item, step))
         tt_op_await(tt_pump(item->source, item->target, tt_pump_max(&item->source->stat),
-                            item->copy->steps),
+                            !item->target->compares, item->copy->steps),
                     on_pumped, item);
 }
 
@@ -190,8 +176,8 @@ static void on_source_open(struct tt_op *step, void *arg)
     item->source = tt_file_of(step);
     if (!went_well(item, step))
         return;
-    struct tt_write_options options = {(int)item->source->stat.mode,
-                                       tt_pump_promise(&item->source->stat)};
+    struct tt_write_options options = {.mode = (int)item->source->stat.mode,
+                                       .size = tt_pump_promise(&item->source->stat)};
     tt_op_await(copy->to->class_->files->open_write(copy->to, copy->steps, item->to, &options),
                 on_target_open, item);
 }

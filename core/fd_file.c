@@ -111,6 +111,33 @@ static struct tt_op *stream_read(struct tt_file *file, struct tt_scope *scope, s
     return stream_start(stream, (struct tt_fd_file *)(void *)file, &class_, scope, do_read);
 }
 
+/* Reads back what was just written at `offset`. */
+static int compare(const struct tt_fd_file *file, const char *data, size_t length, off_t offset,
+                   struct tt_error **err)
+{
+    enum { piece = 128 * 1024 };
+    size_t room = length < piece ? length : piece;
+    char *back = malloc(room);
+    if (!back)
+        return tt_fail_errno(err, ENOMEM, "cannot check %s", file->path);
+    int rc = 0;
+    for (size_t done = 0; rc == 0 && done < length;) {
+        size_t want = length - done < room ? length - done : room;
+        ssize_t got =
+            TT_FAULT("fd_file.compare") ? -1 : pread(file->fd, back, want, offset + (off_t)done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            rc = tt_fail_errno(err, errno, "cannot check %s", file->path);
+        else if (got == 0 || memcmp(back, data + done, (size_t)got) != 0)
+            rc = tt_fail(err, TT_IO, "%s does not hold what was written to it", file->path);
+        else
+            done += (size_t)got;
+    }
+    free(back);
+    return rc;
+}
+
 static int do_write(struct tt_op *op, struct tt_error **err)
 {
     struct stream_op *stream = stream_of(op);
@@ -126,7 +153,9 @@ static int do_write(struct tt_op *op, struct tt_error **err)
         done += (size_t)wrote;
         file->written += wrote;
     }
-    return 0;
+    return !file->file.compares ? 0
+                                : compare(file, stream->data, stream->length,
+                                          file->written - (off_t)stream->length, err);
 }
 
 static struct tt_op *stream_write(struct tt_file *file, struct tt_scope *scope, const void *data,
@@ -172,8 +201,8 @@ static struct tt_op *stream_commit(struct tt_file *file, struct tt_scope *scope)
                         &class_, scope, do_commit);
 }
 
-static const struct tt_file_stream_class stream_class = {stream_read, stream_write, stream_commit,
-                                                         stream_free};
+static const struct tt_file_stream_class stream_class = {
+    stream_read, stream_write, tt_file_no_digest, stream_commit, stream_free};
 
 struct tt_fd_file *tt_fd_file_new(struct tt_env *env, const char *path)
 {
@@ -256,9 +285,10 @@ int tt_fd_file_create(struct tt_fd_file *file, unsigned mode, struct tt_error **
         char *name = tt_temporary_beside(file->final);
         file->fd = TT_FAULT("fd_file.create")
                        ? -1
-                       : open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
+                       : open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, (mode_t)mode);
         if (file->fd >= 0) {
             file->temporary = name;
+            file->file.compares = true;
             return 0;
         }
         int errnum = errno;

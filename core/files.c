@@ -101,6 +101,13 @@ struct tt_op *tt_file_unsupported(struct tt_env *env, struct tt_scope *scope, co
         scope, tt_error_new(TT_UNSUPPORTED, "%s: %s is not possible here", env->text, what));
 }
 
+struct tt_op *tt_file_no_digest(struct tt_file *file, struct tt_scope *scope)
+{
+    (void)file;
+    return tt_op_finished_new(
+        scope, tt_error_new(TT_UNSUPPORTED, "a file has no checksum before it is finished"));
+}
+
 struct tt_op *tt_no_put_tree(struct tt_env *env, struct tt_scope *scope, const char *here,
                              const char *there)
 {

@@ -37,9 +37,11 @@ struct tt_file_stream_class {
     /* Writes all of it; data stays as it is until the operation has finished. */
     struct tt_op *(*write)(struct tt_file *file, struct tt_scope *scope, const void *data,
                            size_t length);
-    /* Makes what was written visible under its name, atomically, with its mode and owner; verifies
-     * what can be verified. Without it, closing leaves nothing behind and the old file as it was.
-     */
+    /* SHA-256 of what was written so far, as it stands there, computed there where that is cheaper:
+     * tt_digest_of. tt_file_no_digest is the default: only the committed file has one. */
+    struct tt_op *(*digest)(struct tt_file *file, struct tt_scope *scope);
+    /* Makes what was written visible under its name, atomically, with its mode and owner. Without
+     * it, closing leaves nothing behind and the old file as it was. */
     struct tt_op *(*commit)(struct tt_file *file, struct tt_scope *scope);
     void (*free)(
         struct tt_file *file); /* closes; drops an uncommitted temporary in the background */
@@ -48,6 +50,7 @@ struct tt_file {
     const struct tt_file_stream_class *class_;
     struct tt_env *env;  /* held */
     struct tt_stat stat; /* of a file opened for reading */
+    bool compares;       /* what is written is read back and compared: no checksum tells more */
 };
 
 struct tt_write_options {
@@ -96,6 +99,7 @@ struct tt_op *tt_no_get_tree(struct tt_env *env, struct tt_scope *scope, const c
 
 struct tt_op *tt_glob_by_listing(struct tt_env *env, struct tt_scope *scope, const char *root,
                                  const char *const *patterns, size_t count);
+struct tt_op *tt_file_no_digest(struct tt_file *file, struct tt_scope *scope);
 /* For classes where a file operation cannot be done at all: an operation that failed as
  * unsupported. */
 struct tt_op *tt_file_unsupported(struct tt_env *env, struct tt_scope *scope, const char *what);

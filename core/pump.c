@@ -12,10 +12,10 @@ struct pump {
     struct tt_pump_op result;
     struct tt_scope *steps; /* cancelled with the operation, and by its first error */
     struct tt_file *from, *to;
-    struct tt_digest *digest;
-    uint64_t left;         /* still to be asked for */
-    struct tt_op *full;    /* what was read last and is now hashed and written; held */
-    struct tt_op *reading; /* finished, with the next bytes; held */
+    struct tt_digest *digest; /* NULL: not wanted */
+    uint64_t left;            /* still to be asked for */
+    struct tt_op *full;       /* what was read last and is now hashed and written; held */
+    struct tt_op *reading;    /* finished, with the next bytes; held */
     unsigned running;
     struct tt_error *error;
 };
@@ -98,6 +98,8 @@ static int hash(void *arg, struct tt_error **err)
 
 static void hash_full(struct pump *pump)
 {
+    if (!pump->digest)
+        return;
     if (tt_bytes_of(pump->full)->length <= hash_inline) {
         hash(pump, NULL);
         return;
@@ -110,7 +112,7 @@ static void finish(struct pump *pump)
 {
     struct tt_error *err = pump->error;
     pump->error = NULL;
-    if (!err)
+    if (!err && pump->digest)
         tt_digest_hex(pump->digest, pump->result.sha256, &err);
     tt_op_finish(op_of(pump), err);
 }
@@ -139,7 +141,7 @@ static void turn(struct pump *pump)
                 pump);
 }
 
-struct tt_op *tt_pump(struct tt_file *from, struct tt_file *to, uint64_t max,
+struct tt_op *tt_pump(struct tt_file *from, struct tt_file *to, uint64_t max, bool hashed,
                       struct tt_scope *scope)
 {
     static const struct tt_op_class class_ = {"copying", pump_cancel, pump_free};
@@ -152,7 +154,7 @@ struct tt_op *tt_pump(struct tt_file *from, struct tt_file *to, uint64_t max,
     tt_op_init(op_of(pump), &class_, scope);
     if (tt_op_finished(op_of(pump)))
         return op_of(pump);
-    if (tt_digest_new(&pump->digest, &err) < 0)
+    if (hashed && tt_digest_new(&pump->digest, &err) < 0)
         tt_op_finish(op_of(pump), err);
     else if (max == 0)
         finish(pump);

@@ -154,7 +154,7 @@ static void on_object(struct tt_op *step, void *arg)
     struct item *item = arg;
     item->object = tt_file_of(step);
     if (went_well(item, step))
-        tt_op_await(tt_pump(item->source, item->object, tt_pump_max(&item->source->stat),
+        tt_op_await(tt_pump(item->source, item->object, tt_pump_max(&item->source->stat), true,
                             item->collect->steps),
                     on_pumped, item);
 }

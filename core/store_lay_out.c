@@ -1,5 +1,6 @@
 /* From the artifact store into an environment. */
 #include "core/alloc.h"
+#include "core/commit.h"
 #include "core/confine.h"
 #include "core/pump.h"
 #include "core/store_parts.h"
@@ -114,30 +115,16 @@ static void damaged(struct item *item, const char *where)
 
 /* --- its content --- */
 
-static void on_arrived(struct tt_op *step, void *arg)
-{
-    struct item *item = arg;
-    bool unknown = step->error && step->error->kind == TT_UNSUPPORTED;
-    bool same = !step->error && strcmp(tt_digest_of(step), item->artifact->sha256) == 0;
-    if (unknown) {
-        tt_op_release(step);
-        item_ends(item, NULL);
-    } else if (went_well(item, step)) {
-        if (same)
-            item_ends(item, NULL);
-        else
-            damaged(item, item->path);
-    }
-}
-
 static void on_committed(struct tt_op *step, void *arg)
 {
     struct item *item = arg;
-    struct lay_out *lay_out = item->lay_out;
+    bool is_damaged = !step->error && tt_commit_damaged(step);
     if (!went_well(item, step))
         return;
-    close_files(item);
-    tt_op_await(files_of(item)->digest(lay_out->env, lay_out->steps, item->path), on_arrived, item);
+    if (is_damaged)
+        damaged(item, item->path);
+    else
+        item_ends(item, NULL);
 }
 
 /* Only what is right is made visible. */
@@ -149,8 +136,8 @@ static void on_pumped(struct tt_op *step, void *arg)
     if (!went_well(item, step))
         return;
     if (same)
-        tt_op_await(item->file->class_->commit(item->file, item->lay_out->steps), on_committed,
-                    item);
+        tt_op_await(tt_commit(item->file, item->path, item->artifact->sha256, item->lay_out->steps),
+                    on_committed, item);
     else
         damaged(item, item->lay_out->store->dir);
 }
@@ -160,8 +147,8 @@ static void on_file(struct tt_op *step, void *arg)
     struct item *item = arg;
     item->file = tt_file_of(step);
     if (went_well(item, step))
-        tt_op_await(tt_pump(item->object, item->file, UINT64_MAX, item->lay_out->steps), on_pumped,
-                    item);
+        tt_op_await(tt_pump(item->object, item->file, UINT64_MAX, true, item->lay_out->steps),
+                    on_pumped, item);
 }
 
 static void on_object(struct tt_op *step, void *arg)
@@ -171,8 +158,8 @@ static void on_object(struct tt_op *step, void *arg)
     item->object = tt_file_of(step);
     if (!went_well(item, step))
         return;
-    struct tt_write_options options = {(int)item->artifact->mode & 0777,
-                                       (int64_t)item->artifact->size};
+    struct tt_write_options options = {.mode = (int)item->artifact->mode & 0777,
+                                       .size = (int64_t)item->artifact->size};
     tt_op_await(files_of(item)->open_write(lay_out->env, lay_out->steps, item->path, &options),
                 on_file, item);
 }

@@ -253,8 +253,11 @@ struct tt_op *tx_archive_open_write(struct tt_env *env, const struct tx_docker_r
                                     const struct tt_write_options *options)
 {
     static const struct tt_op_class class_ = {"open", opening_cancel, opening_free};
-    static const struct tt_file_stream_class draft_class = {
-        .read = draft_read, .write = draft_write, .commit = draft_commit, .free = draft_free};
+    static const struct tt_file_stream_class draft_class = {.read = draft_read,
+                                                            .write = draft_write,
+                                                            .digest = tt_file_no_digest,
+                                                            .commit = draft_commit,
+                                                            .free = draft_free};
     struct opening *opening = tt_zalloc(sizeof *opening);
     struct draft *draft = opening->draft = tt_zalloc(sizeof *draft);
     draft->file.class_ = &draft_class;

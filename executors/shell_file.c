@@ -368,6 +368,7 @@ static struct tt_op *file_commit(struct tt_file *file, struct tt_scope *scope)
 static const struct tt_file_stream_class stream_class = {
     .read = file_read,
     .write = file_write,
+    .digest = tt_file_no_digest,
     .commit = file_commit,
     .free = file_free,
 };

@@ -8,8 +8,8 @@
 #include "core/alloc.h"
 #include "core/fault.h"
 #include "core/fd_file.h"
+#include "core/proc.h"
 #include "executors/local_tree.h"
-#include "executors/shell_agent.h"
 #include "executors/shell_files.h"
 #include "executors/shim.h"
 #include "executors/steps.h"
@@ -24,7 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { piece = 64 << 10, answer_max = 64 << 10, background_ms = 10000 };
+enum { piece = 64 << 10, head_max = 256, background_ms = 10000 };
 
 /* The sum of what is below the current directory there: what tx_tar_sums_total says here. A name
  * with a newline in it can only make it differ. */
@@ -42,6 +42,7 @@ struct moving {
     off_t at;
     unsigned mode; /* of the tree's top */
     char sum[tt_digest_hex_size];
+    struct tt_buf head; /* what came before the archive */
     struct tt_process *process;
     bool ended; /* the process did */
     bool left;  /* there may be a temporary there */
@@ -79,16 +80,16 @@ static void on_removed(struct tt_op *op, void *arg)
 static void on_killed(struct tt_op *op, void *arg)
 {
     struct disposal *disposal = arg;
-    struct tt_buf script = {0};
+    char *argv[] = {"rm", "-rf", "--", disposal->temporary, NULL};
+    struct tt_command command = {.argv = argv};
+    struct tt_capture_options options;
     tt_op_release(op);
     disposal->process->class_->free(disposal->process);
-    if (disposal->temporary)
-        tx_shell_add(&script, "rm -rf -- %s", disposal->temporary);
+    tt_capture_defaults(&options);
     tt_op_await(disposal->temporary
-                    ? tx_agent_ask(disposal->env, disposal->scope, script.data, NULL, 0, answer_max)
+                    ? tt_capture(disposal->env, disposal->scope, &command, &options)
                     : tt_op_finished_new(disposal->scope, NULL),
                 on_removed, disposal);
-    tt_buf_free(&script);
 }
 
 static void moving_free(struct tt_op *op)
@@ -113,6 +114,7 @@ static void moving_free(struct tt_op *op)
     free(moving->here);
     free(moving->there);
     free(moving->temporary);
+    tt_buf_free(&moving->head);
     free(moving);
 }
 
@@ -338,17 +340,49 @@ static void on_packed_there(struct tt_op *op, struct tt_op *waited)
                 on_unpacked);
 }
 
+/* The line before the archive: "MODE SUM  -". False when there is something else. */
+static bool read_head(struct moving *moving, const char *line)
+{
+    char *end = NULL;
+    moving->mode = (unsigned)strtoul(line, &end, 8) & 07777;
+    if (end == line || *end != ' ' || strlen(end + 1) < tt_digest_hex_size - 1)
+        return false;
+    snprintf(moving->sum, sizeof moving->sum, "%s", end + 1);
+    return tt_digest_valid(moving->sum);
+}
+
+/* Takes that line from what arrived; 0 while it is not complete, -1 when it is none. */
+static ssize_t take_head(struct moving *moving, const struct tt_bytes *bytes)
+{
+    const char *newline = memchr(bytes->data, '\n', bytes->length);
+    size_t length = newline ? (size_t)(newline + 1 - bytes->data) : bytes->length;
+    tt_buf_add(&moving->head, bytes->data, length);
+    if (!newline)
+        return moving->head.length > head_max ? -1 : 0;
+    return read_head(moving, moving->head.data) ? (ssize_t)length : -1;
+}
+
 static void on_bytes(struct tt_op *op, struct tt_op *read)
 {
     struct moving *moving = of(op);
     struct tt_process *process = moving->process;
     const struct tt_bytes *bytes = tt_bytes_of(read);
-    if (read->error)
+    ssize_t used = 0;
+    if (read->error) {
         tt_op_finish(op, tt_error_copy(read->error));
-    else if (!bytes->length)
+        return;
+    }
+    if (!bytes->length) {
         tx_then(&moving->steps, op, process->class_->wait(process, op->scope), on_packed_there);
-    else if (TT_FAULT("shell_tree.spool") ||
-             write(moving->archive, bytes->data, bytes->length) != (ssize_t)bytes->length)
+        return;
+    }
+    if (!*moving->sum)
+        used = take_head(moving, bytes);
+    size_t rest = *moving->sum && used >= 0 ? bytes->length - (size_t)used : 0;
+    if (used < 0)
+        not_this_way(op, "tar could not be used there");
+    else if (rest && (TT_FAULT("shell_tree.spool") ||
+                      write(moving->archive, bytes->data + used, rest) != (ssize_t)rest))
         not_this_way(op, "there is no room for the archive");
     else
         tx_then(&moving->steps, op, process->class_->read(process, op->scope, TT_STDOUT, piece),
@@ -367,51 +401,27 @@ static void on_tar_started(struct tt_op *op, struct tt_op *started)
             on_bytes);
 }
 
-/* "MODE SUM  -" */
-static bool read_sum(struct moving *moving, const struct tt_buf *said)
-{
-    char *end = NULL;
-    moving->mode = said->length ? (unsigned)strtoul(said->data, &end, 8) & 07777 : 0;
-    if (!end || end == said->data || *end != ' ' || strlen(end + 1) < 64)
-        return false;
-    snprintf(moving->sum, sizeof moving->sum, "%s", end + 1);
-    return tt_digest_valid(moving->sum);
-}
-
-static void on_summed(struct tt_op *op, struct tt_op *ask)
-{
-    struct moving *moving = of(op);
-    struct tt_buf script = {0};
-    struct tt_error *err = NULL;
-    if (ask->error) {
-        tt_op_finish(op, tt_error_copy(ask->error));
-    } else if (tx_agent_code(ask) != 0 || !read_sum(moving, tx_agent_answer(ask))) {
-        not_this_way(op, "tar could not be used there");
-    } else if ((moving->archive = tx_tar_file(&err)) < 0) {
-        gave_up(op, err);
-        tt_error_free(err);
-    } else {
-        tx_shell_add(&script, "cd %s&&exec tar -cf - . 2>/dev/null", moving->there);
-        tx_then(&moving->steps, op, start(moving, &script, false), on_tar_started);
-    }
-}
-
 struct tt_op *tx_shell_get_tree(struct tt_env *env, struct tt_scope *scope, const char *there,
                                 const char *here)
 {
     struct moving *moving = moving_new(env, scope, here, there);
+    struct tt_error *err = NULL;
     if (tt_op_finished(&moving->op))
         return &moving->op;
+    moving->archive = tx_tar_file(&err);
+    if (moving->archive < 0) {
+        gave_up(&moving->op, err);
+        tt_error_free(err);
+        return &moving->op;
+    }
     struct tt_buf script = {0};
     size_t length = strlen(moving->here);
     while (length > 1 && moving->here[length - 1] == '/')
         moving->here[--length] = 0;
-    tx_shell_add(&script, "cd %s&&command -v tar >/dev/null&&", moving->there);
+    tx_shell_add(&script, "exec 2>/dev/null;cd %s&&command -v tar >/dev/null&&", moving->there);
     tt_buf_text(&script, "[ -z \"$(find . ! -type f ! -type d ! -type l|head -n 1)\" ]&&"
                          "printf '%s ' \"$(stat -c %a .)\"&&");
-    tt_buf_text(&script, sum_line);
-    tx_then(&moving->steps, &moving->op, tx_agent_ask(env, scope, script.data, NULL, 0, answer_max),
-            on_summed);
-    tt_buf_free(&script);
+    tt_buf_format(&script, "%s&&exec tar -cf - .", sum_line);
+    tx_then(&moving->steps, &moving->op, start(moving, &script, false), on_tar_started);
     return &moving->op;
 }

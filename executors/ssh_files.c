@@ -1,9 +1,8 @@
 #include "executors/ssh_files.h"
 
 #include "core/alloc.h"
-#include "core/digest.h"
-#include "core/proc.h"
-#include "core/quote.h"
+#include "executors/shell_files.h"
+#include "executors/ssh_digest.h"
 #include "executors/ssh_stream.h"
 #include "executors/ssh_task.h"
 
@@ -307,137 +306,6 @@ static struct tt_op *ssh_symlink(struct tt_env *env, struct tt_scope *scope, con
     return tx_task_begin(task);
 }
 
-/* --- digest: by the far side's tools; where it has none, from the content read back --- */
-
-struct digest {
-    struct tt_digest_op base;
-    struct tt_env *env; /* held */
-    char *path;
-    struct tt_op *sub;
-    struct tt_file *file;
-    struct tt_digest *digest;
-};
-
-static void digest_finish(struct digest *d, struct tt_error *err)
-{
-    if (d->sub) {
-        tt_op_unawait(d->sub);
-        if (err)
-            tt_op_cancel(d->sub, err);
-        tt_op_release(d->sub);
-        d->sub = NULL;
-    }
-    tt_op_finish(&d->base.op, err);
-}
-
-static void digest_cancel(struct tt_op *op, const struct tt_error *why)
-{
-    digest_finish((struct digest *)(void *)op, tt_error_copy(why));
-}
-
-static void digest_free(struct tt_op *op)
-{
-    struct digest *d = (struct digest *)(void *)op;
-    if (d->file)
-        d->file->class_->free(d->file);
-    tt_digest_free(d->digest);
-    tt_env_release(d->env);
-    free(d->path);
-    free(d);
-}
-
-static void await_sub(struct digest *d, struct tt_op *sub, tt_op_done *done)
-{
-    struct tt_op *before = d->sub;
-    d->sub = sub;
-    tt_op_await(sub, done, d);
-    tt_op_release(before);
-}
-
-enum { read_back_max = 256 << 10, read_chunk = 256 << 10 };
-
-static void on_read_back(struct tt_op *op, void *arg)
-{
-    struct digest *d = arg;
-    struct tt_error *err = tt_error_copy(op->error);
-    if (!err && tt_bytes_of(op)->length) {
-        tt_digest_add(d->digest, tt_bytes_of(op)->data, tt_bytes_of(op)->length);
-        await_sub(d, d->file->class_->read(d->file, d->base.op.scope, read_chunk), on_read_back);
-        return;
-    }
-    if (!err)
-        tt_digest_hex(d->digest, d->base.hex, &err);
-    digest_finish(d, err);
-}
-
-static void read_back(struct digest *d)
-{
-    struct tt_error *err = NULL;
-    if (tt_digest_new(&d->digest, &err) < 0) {
-        digest_finish(d, err);
-        return;
-    }
-    await_sub(d, d->file->class_->read(d->file, d->base.op.scope, read_chunk), on_read_back);
-}
-
-static void on_sum(struct tt_op *op, void *arg)
-{
-    struct digest *d = arg;
-    struct tt_result *result = tt_result_of(op);
-    if (op->error) {
-        digest_finish(d, tt_error_copy(op->error));
-        return;
-    }
-    if (result && result->kind == TT_OK && result->out.length >= 64) {
-        memcpy(d->base.hex, result->out.data, 64);
-        d->base.hex[64] = '\0';
-        if (tt_digest_valid(d->base.hex)) {
-            digest_finish(d, NULL);
-            return;
-        }
-    }
-    read_back(d);
-}
-
-/* A small file is read back at once: cheaper than a process. */
-static void on_digest_open(struct tt_op *op, void *arg)
-{
-    struct digest *d = arg;
-    if (op->error) {
-        digest_finish(d, tt_error_copy(op->error));
-        return;
-    }
-    d->file = tt_file_of(op);
-    if (d->file->stat.size <= read_back_max) {
-        read_back(d);
-        return;
-    }
-    /* openssl uses what the processor has for SHA-256: several times faster where that is much */
-    struct tt_buf line = {0};
-    tt_buf_text(&line, "exec <");
-    tt_quote(&line, d->path, strlen(d->path));
-    tt_buf_text(&line, "&&if command -v openssl >/dev/null;then openssl dgst -sha256 -r;"
-                       "else sha256sum;fi");
-    struct tt_command command = {.shell = line.data};
-    struct tt_capture_options options;
-    tt_capture_defaults(&options);
-    await_sub(d, tt_capture(d->env, d->base.op.scope, &command, &options), on_sum);
-    tt_buf_free(&line);
-}
-
-static struct tt_op *ssh_digest(struct tt_env *env, struct tt_scope *scope, const char *path)
-{
-    static const struct tt_op_class class_ = {"computing a digest", digest_cancel, digest_free};
-    struct digest *d = tt_zalloc(sizeof *d);
-    d->env = env;
-    tt_env_retain(env);
-    d->path = tt_strdup(path);
-    tt_op_init(&d->base.op, &class_, scope);
-    if (!tt_op_finished(&d->base.op))
-        await_sub(d, tx_ssh_open_read(env, scope, path), on_digest_open);
-    return &d->base.op;
-}
-
 const struct tt_file_class tx_ssh_files = {
     .stat = ssh_stat,
     .list = ssh_list,
@@ -446,8 +314,8 @@ const struct tt_file_class tx_ssh_files = {
     .remove = tx_ssh_remove,
     .mkdir = ssh_mkdir,
     .symlink = ssh_symlink,
-    .digest = ssh_digest,
+    .digest = tx_ssh_digest,
     .glob = tt_glob_by_listing,
-    .put_tree = tt_no_put_tree,
-    .get_tree = tt_no_get_tree,
+    .put_tree = tx_shell_put_tree,
+    .get_tree = tx_shell_get_tree,
 };

@@ -4,6 +4,7 @@
 #include "executors/pack.h"
 #include "executors/ssh_key.h"
 #include "executors/ssh_keyfiles.h"
+#include "executors/ssh_methods.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -108,66 +109,23 @@ const struct tx_known_keys *tx_known_of(struct tt_op *op)
 
 /* --- the handshake's preference --- */
 
-struct preference {
-    struct tt_buf list;
-    const char **supported;
-    int count;
-};
-
-static bool has_word(const char *list, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *at = list; at && *at;) {
-        size_t span = strcspn(at, ",");
-        if (span == length && memcmp(at, word, length) == 0)
-            return true;
-        at += span;
-        at += *at == ',';
-    }
-    return false;
-}
-
-/* libssh2 1.10 damages a list when it takes out what it does not know: nothing of that goes in. */
-static void prefer(struct preference *p, const char *type)
-{
-    bool known = false;
-    for (int i = 0; i < p->count; i++)
-        known |= strcmp(p->supported[i], type) == 0;
-    if (!known || has_word(p->list.data, type))
-        return;
-    if (p->list.length)
-        tt_buf_text(&p->list, ",");
-    tt_buf_text(&p->list, type);
-}
-
 int tx_hostkey_prefer(struct tx_session *session, const struct tx_known_keys *known,
                       struct tt_error **err)
 {
-    LIBSSH2_SESSION *raw = tx_session_raw(session);
-    struct preference p = {0};
-    p.count = tx_ssh2.session_supported_algs(raw, LIBSSH2_METHOD_HOSTKEY, &p.supported);
+    struct tx_methods keys;
+    tx_methods_begin(&keys, session, LIBSSH2_METHOD_HOSTKEY);
     for (size_t i = 0; i < known->count; i++) {
         if (known->items[i].marker != TX_KNOWN_HOST)
             continue;
         /* an RSA key signs in three ways, of which a library may know some */
         if (strcmp(known->items[i].type, "ssh-rsa") == 0) {
-            prefer(&p, "rsa-sha2-512");
-            prefer(&p, "rsa-sha2-256");
+            tx_methods_prefer(&keys, "rsa-sha2-512");
+            tx_methods_prefer(&keys, "rsa-sha2-256");
         }
-        prefer(&p, known->items[i].type);
+        tx_methods_prefer(&keys, known->items[i].type);
     }
-    prefer(&p, "ssh-ed25519");
-    for (int i = 0; i < p.count; i++)
-        prefer(&p, p.supported[i]);
-    if (p.supported)
-        tx_ssh2.free(raw, p.supported);
-    struct tt_buf list = p.list;
-    int rc = TX_SSH2("ssh_hostkey.prefer", tx_ssh2.session_method_pref(raw, LIBSSH2_METHOD_HOSTKEY,
-                                                                       list.data ? list.data : ""));
-    tt_buf_free(&list);
-    return rc == 0
-               ? 0
-               : tt_fail(err, TT_IO, "libssh2 takes no preference: %s", tx_session_text(session));
+    tx_methods_prefer(&keys, "ssh-ed25519");
+    return tx_methods_offer(&keys, err);
 }
 
 /* --- judging --- */

@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "executors/ssh_auth.h"
 #include "executors/ssh_hostkey.h"
+#include "executors/ssh_methods.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -249,7 +250,8 @@ static void on_dialled(struct tt_op *op, void *arg)
     drop_op(&l->sub, NULL);
     if (wire)
         l->session = tx_session_new(l->op.loop, wire, &err);
-    if (l->session && tx_hostkey_prefer(l->session, tx_known_of(l->known_op), &err) == 0) {
+    if (l->session && tx_hostkey_prefer(l->session, tx_known_of(l->known_op), &err) == 0 &&
+        tx_ciphers_prefer(l->session, &err) == 0) {
         l->state = SHAKING;
         tx_session_wait(l->session, &l->waiter);
         return;

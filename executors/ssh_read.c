@@ -25,6 +25,7 @@ struct reader {
     unsigned first, count, window;
     uint64_t next; /* offset to ask for */
     bool ended;    /* nothing more is asked for */
+    bool lent;     /* the handle; its size is known and does not change */
     struct tt_error *error;
     struct read_op *op;
 };
@@ -51,9 +52,13 @@ static void ask(struct reader *r, struct part *part)
 static void ask_ahead(struct reader *r)
 {
     while (!r->ended && !r->error && r->count < r->window) {
-        struct part *part = &r->parts[(r->first + r->count++) % max_parts];
         size_t want = tx_sftp_max_read(r->sftp);
         uint64_t left = r->file.stat.size > r->next ? r->file.stat.size - r->next : 0;
+        if (!left && r->lent) {
+            r->ended = true;
+            return;
+        }
+        struct part *part = &r->parts[(r->first + r->count++) % max_parts];
         if (left && left < want)
             want = (size_t)left;
         else if (!left && r->file.stat.size)
@@ -125,6 +130,10 @@ static void take(struct reader *r, struct tt_bytes *bytes, size_t length)
 static bool give(struct reader *r, struct read_op *op)
 {
     drop_given(r);
+    if (!r->count && r->ended && r->lent && !r->error) {
+        finish(r, op, NULL);
+        return true;
+    }
     if (!r->count && r->ended && !r->error) {
         r->ended = false; /* the file grew: go on */
         ask_ahead(r);
@@ -225,7 +234,8 @@ static void reader_free(struct tt_file *file)
     if (r->op)
         r->op->reader = NULL;
     tx_sftp_forget(r->sftp, r);
-    tx_sftp_close_quietly(r->sftp, &r->handle);
+    if (!r->lent)
+        tx_sftp_close_quietly(r->sftp, &r->handle);
     tx_sftp_release(r->sftp);
     for (unsigned i = 0; i < r->count; i++)
         tt_buf_free(&r->parts[(r->first + i) % max_parts].data);
@@ -236,8 +246,32 @@ static void reader_free(struct tt_file *file)
     free(r);
 }
 
-static const struct tt_file_stream_class reader_class = {reader_read, reader_no_write,
-                                                         reader_no_commit, reader_free};
+static const struct tt_file_stream_class reader_class = {
+    reader_read, reader_no_write, tt_file_no_digest, reader_no_commit, reader_free};
+
+static struct reader *reader_new(struct tt_env *env, struct tx_sftp *sftp, const char *path,
+                                 const struct tt_stat *stat)
+{
+    struct reader *r = tt_zalloc(sizeof *r);
+    r->file = (struct tt_file){.class_ = &reader_class, .env = env, .stat = *stat};
+    tt_env_retain(env);
+    r->sftp = sftp;
+    tx_sftp_retain(sftp);
+    r->path = tt_strdup(path);
+    r->window = 2;
+    return r;
+}
+
+struct tt_file *tx_stream_read_back(struct tt_env *env, struct tx_sftp *sftp, const char *path,
+                                    const struct tt_buf *handle, uint64_t size)
+{
+    struct tt_stat stat = {.type = TT_FILE_REGULAR, .size = size};
+    struct reader *r = reader_new(env, sftp, path, &stat);
+    tt_buf_add(&r->handle, handle->data, handle->length);
+    r->lent = true;
+    ask_ahead(r);
+    return &r->file;
+}
 
 /* --- opening --- */
 
@@ -258,15 +292,9 @@ static void on_open_stat(void *arg, const struct tx_sftp_reply *reply)
         tx_task_finish(task, tt_error_new(TT_IO, "cannot read %s: it is a directory", task->path));
         return;
     }
-    struct reader *r = tt_zalloc(sizeof *r);
-    r->file = (struct tt_file){.class_ = &reader_class, .env = task->env, .stat = stat};
-    tt_env_retain(task->env);
-    r->sftp = task->sftp;
-    tx_sftp_retain(r->sftp);
-    r->path = tt_strdup(task->path);
+    struct reader *r = reader_new(task->env, task->sftp, task->path, &stat);
     r->handle = task->handle;
     task->handle = (struct tt_buf){0};
-    r->window = 2;
     task->as.file.file = &r->file;
     ask_ahead(r); /* for whoever opens a file to read it */
     tx_task_finish(task, NULL);

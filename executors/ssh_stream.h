@@ -11,6 +11,10 @@ struct tt_op *tx_ssh_open_write(struct tt_env *env, struct tt_scope *scope, cons
 struct tt_op *tx_ssh_remove(struct tt_env *env, struct tt_scope *scope, const char *path,
                             bool recursive);
 
+/* What stands in a file that is open already, size bytes; the handle is only lent. */
+struct tt_file *tx_stream_read_back(struct tt_env *env, struct tx_sftp *sftp, const char *path,
+                                    const struct tt_buf *handle, uint64_t size);
+
 /* A name for a temporary beside path; allocated. */
 char *tx_stream_temporary(const char *path, struct tt_loop *loop);
 /* Renames over what stands there. Servers without posix-rename@openssh.com refuse that when

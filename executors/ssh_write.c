@@ -1,13 +1,16 @@
 /* Writing a remote file as a stream: into a temporary beside it, many requests in flight, renamed
  * into place when all of it has arrived. */
 #include "core/alloc.h"
+#include "core/digest.h"
+#include "executors/ssh_digest.h"
 #include "executors/ssh_stream.h"
+#include "executors/steps.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { max_in_flight = 2 << 20 };
-enum { flag_write = 2, flag_create = 8, flag_exclusive = 32 };
+enum { flag_read = 1, flag_write = 2, flag_create = 8, flag_exclusive = 32 };
 
 struct writer {
     struct tt_file file;
@@ -19,6 +22,7 @@ struct writer {
     int64_t size; /* announced; -1: not */
     uint64_t offset;
     size_t in_flight;
+    struct digest_op *asker; /* waits until all has arrived */
     struct tt_error *error;
     struct write_op *op;
     struct tx_task *commit;
@@ -33,6 +37,7 @@ struct write_op {
 };
 
 static void on_written(void *arg, const struct tx_sftp_reply *reply);
+static void all_arrived(struct writer *w);
 static void go_on_committing(struct writer *w);
 
 static void send_more(struct writer *w, struct write_op *op)
@@ -66,6 +71,8 @@ static void on_written(void *arg, const struct tx_sftp_reply *reply)
         w->error = tx_sftp_error(reply, "write", w->path);
     if (w->op)
         send_more(w, w->op);
+    if (w->asker && !w->in_flight)
+        all_arrived(w);
     if (w->commit && !w->in_flight)
         go_on_committing(w);
 }
@@ -101,6 +108,72 @@ static struct tt_op *writer_no_read(struct tt_file *file, struct tt_scope *scope
     (void)max;
     return tt_op_finished_new(scope, tt_error_new(TT_INVALID, "%s was opened for writing",
                                                   ((struct writer *)(void *)file)->path));
+}
+
+/* --- the digest of what arrived --- */
+
+struct digest_op {
+    struct tt_digest_op base;
+    struct tx_steps steps;
+    struct writer *writer; /* NULL: not waiting for what is on the way */
+};
+
+static void digest_cancel(struct tt_op *op, const struct tt_error *why)
+{
+    struct digest_op *digest = (struct digest_op *)(void *)op;
+    if (!digest->writer) {
+        tx_steps_cancel(&digest->steps, why);
+        return;
+    }
+    digest->writer->asker = NULL;
+    digest->writer = NULL;
+    tt_op_finish(op, tt_error_copy(why));
+}
+
+static void on_digest(struct tt_op *op, struct tt_op *told)
+{
+    struct digest_op *digest = (struct digest_op *)(void *)op;
+    if (!told->error)
+        memcpy(digest->base.hex, tt_digest_of(told), sizeof digest->base.hex);
+    tt_op_finish(op, tt_error_copy(told->error));
+}
+
+static struct tt_op *read_back(struct writer *w, struct tt_scope *scope)
+{
+    return tx_digest_read(tx_stream_read_back(w->file.env, w->sftp, w->path, &w->handle, w->offset),
+                          scope);
+}
+
+static void all_arrived(struct writer *w)
+{
+    struct digest_op *digest = w->asker;
+    struct tt_op *op = &digest->base.op;
+    w->asker = NULL;
+    digest->writer = NULL;
+    if (w->error) {
+        tt_op_finish(op, tt_error_copy(w->error));
+    } else if (w->offset > tx_digest_read_back_max) {
+        tx_then(&digest->steps, op, tx_ssh_digest(w->file.env, op->scope, w->temporary), on_digest);
+    } else {
+        tx_then(&digest->steps, op, read_back(w, op->scope), on_digest);
+    }
+}
+
+static struct tt_op *writer_digest(struct tt_file *file, struct tt_scope *scope)
+{
+    static const struct tt_op_class class_ = {"computing a checksum", digest_cancel, tt_op_free};
+    struct writer *w = (struct writer *)(void *)file;
+    if (!w->temporary) /* a device */
+        return tt_file_no_digest(file, scope);
+    struct digest_op *digest = tt_zalloc(sizeof *digest);
+    tt_op_init(&digest->base.op, &class_, scope);
+    if (tt_op_finished(&digest->base.op))
+        return &digest->base.op;
+    digest->writer = w;
+    w->asker = digest;
+    if (!w->in_flight || w->error)
+        all_arrived(w);
+    return &digest->base.op;
 }
 
 /* --- committing: mode, size and close are asked for together; then the rename --- */
@@ -233,6 +306,11 @@ static void writer_free(struct tt_file *file)
     struct writer *w = (struct writer *)(void *)file;
     if (w->op)
         w->op->writer = NULL;
+    if (w->asker) {
+        struct tt_error *why = tt_error_new(TT_CANCELLED, "%s was closed meanwhile", w->path);
+        digest_cancel(&w->asker->base.op, why);
+        tt_error_free(why);
+    }
     if (w->commit)
         commit_finish(w->commit, tt_error_new(TT_CANCELLED, "%s was closed meanwhile", w->path));
     tx_sftp_forget(w->sftp, w);
@@ -251,7 +329,7 @@ static void writer_free(struct tt_file *file)
 }
 
 static const struct tt_file_stream_class writer_class = {writer_no_read, writer_write,
-                                                         writer_commit, writer_free};
+                                                         writer_digest, writer_commit, writer_free};
 
 /* --- opening: follow links, look at what stands there, make the temporary beside it --- */
 
@@ -354,7 +432,8 @@ static void make_temporary(struct opening *o)
     if (!device)
         o->temporary = tx_stream_temporary(o->final, o->task.as.op.loop);
     tx_put_text(&payload, device ? o->final : o->temporary);
-    tx_put_u32(&payload, device ? flag_write : flag_write | flag_create | flag_exclusive);
+    tx_put_u32(&payload,
+               device ? flag_write : flag_read | flag_write | flag_create | flag_exclusive);
     /* not readable by others before it has the mode that it shall have */
     tx_sftp_put_mode(&payload, device ? -1 : o->exists || o->task.mode >= 0 ? 0600 : 0666);
     tx_task_ask(&o->task, TX_SFTP_OPEN, &payload, on_temporary);

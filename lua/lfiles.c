@@ -103,7 +103,7 @@ int lt_env_write(lua_State *L)
         lt_invalid(L, "env:write: the data must be a string or a secret, got %s",
                    lt_describe(L, 3));
     lt_options_open(L, &o, 4, "env:write", names, false);
-    struct tt_write_options options = {option_mode(&o), (int64_t)length};
+    struct tt_write_options options = {.mode = option_mode(&o), .size = (int64_t)length};
     struct tt_env *env = check_target(L, "env:write", &path);
     struct tt_scope *scope = lt_env_begin(L);
     return lt_await(L, tt_write_file(env, scope, path, bytes, length, &options), NULL);

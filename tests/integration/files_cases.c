@@ -5,7 +5,7 @@
 
 struct tt_env *files_env;
 
-static const struct tt_write_options plain = {-1, -1};
+static const struct tt_write_options plain = {.mode = -1, .size = -1};
 
 static void write_text(const char *path, const void *data, size_t length)
 {
@@ -92,7 +92,7 @@ void file_modes_and_links(void **state)
     char *said = shell("cd /tmp/files; stat -c '%F %a %u' link real; cat real");
     assert_string_equal(said, "symbolic link 777 0\nregular file 751 1000\nnew\n");
     free(said);
-    struct tt_write_options options = {0600, 3};
+    struct tt_write_options options = {.mode = 0600, .size = 3};
     await_release(tt_write_file(files_env, root, "/tmp/files/secret", "abc", 3, &options));
     said = shell("stat -c %a /tmp/files/secret");
     assert_string_equal(said, "600\n");

@@ -4,7 +4,7 @@
 #define FILES_SUPPORT_H
 
 #include "core/alloc.h"
-#include "core/files.h"
+#include "core/fd_file.h"
 #include "executors/local_files.h"
 
 #include <fcntl.h>
@@ -185,6 +185,24 @@ MAYBE static void fails(struct tt_op *op, enum tt_kind kind, const char *has)
     }
     free(text);
     tt_op_release(op);
+}
+
+/* For a class whose files do not compare what they write, as those elsewhere: a digest tells. */
+MAYBE static int create_uncompared(struct tt_fd_file *file, struct tt_error **err)
+{
+    int rc = tt_fd_file_create(file, 0600, err);
+    file->file.compares = false;
+    return rc;
+}
+
+MAYBE static struct tt_op *open_uncompared(struct tt_env *e, struct tt_scope *s, const char *path,
+                                           const struct tt_write_options *options)
+{
+    struct tt_fd_file *file = tt_fd_file_new(e, path);
+    file->final = tt_strdup(path);
+    file->mode = options->mode;
+    file->size = options->size;
+    return tt_fd_file_open(file, s, create_uncompared);
 }
 
 #endif

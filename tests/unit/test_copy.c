@@ -94,6 +94,7 @@ static void checksums_are_compared(void **state)
     struct tt_file_class files = tx_local_files;
     struct tt_env_class class_ = {.kind = "odd", .files = &files, .free = env_free};
     struct tt_env *odd = env_with(&class_);
+    files.open_write = open_uncompared;
     files.digest = wrong_digest;
     fails(tt_copy(env, in_dir("f"), odd, in_dir("g"), scope), TT_IO, "arrived damaged");
     files.digest = no_digest;

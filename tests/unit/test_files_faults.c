@@ -47,7 +47,7 @@ static void expect(struct tt_op *op, const char *name, const char *check, const 
 
 static void files_scenario(void)
 {
-    struct tt_write_options plain = {-1, -1}, exact = {0640, -1};
+    struct tt_write_options plain = {.mode = -1, .size = -1}, exact = {.mode = 0640, .size = -1};
     shell("mkdir -p t/d/e; echo x > t/d/e/f; ln -s f t/d/e/l; echo old > old; ln -s old link;"
           "chmod 600 old; chown 12:34 old");
     expect(tt_write_file(env, scope, in_dir("link"), "new\n", 4, &exact), "write",

@@ -1,11 +1,11 @@
 /* The file operations of this machine, on a scratch directory. */
 #include "files_support.h"
 
-static const struct tt_write_options plain = {-1, -1};
+static const struct tt_write_options plain = {.mode = -1, .size = -1};
 
 static struct tt_op *write_text(const char *path, const char *text, int mode)
 {
-    struct tt_write_options options = {mode, -1};
+    struct tt_write_options options = {.mode = mode, .size = -1};
     return tt_write_file(env, scope, path, text, strlen(text), &options);
 }
 
@@ -125,7 +125,7 @@ static void uncommitted_leaves_the_old(void **state)
     tt_op_release(await(tx_local_files.open_write(env, scope, in_dir("f"), &plain)));
     no_temporary_is_left();
     /* a promise of size that was not kept */
-    struct tt_write_options promise = {-1, 10};
+    struct tt_write_options promise = {.mode = -1, .size = 10};
     op = await(tx_local_files.open_write(env, scope, in_dir("f"), &promise));
     file = tt_file_of(op);
     tt_op_release(op);

@@ -256,6 +256,7 @@ static void far_environments(void **state)
     struct tt_env_class class_ = {.kind = "far", .files = &files, .free = env_free};
     struct tt_env *far = env_with(&class_);
     files.glob = tt_glob_by_listing;
+    files.open_write = open_uncompared;
     shell_succeeds("cd from; mkdir d; echo x > d/x");
     succeeds(collect_from(far, "from", "d"));
     struct tt_artifacts artifacts = collected("d", "d/x");
