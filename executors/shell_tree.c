@@ -86,9 +86,8 @@ static void on_killed(struct tt_op *op, void *arg)
     tt_op_release(op);
     disposal->process->class_->free(disposal->process);
     tt_capture_defaults(&options);
-    tt_op_await(disposal->temporary
-                    ? tt_capture(disposal->env, disposal->scope, &command, &options)
-                    : tt_op_finished_new(disposal->scope, NULL),
+    tt_op_await(disposal->temporary ? tt_capture(disposal->env, disposal->scope, &command, &options)
+                                    : tt_op_finished_new(disposal->scope, NULL),
                 on_removed, disposal);
 }
 

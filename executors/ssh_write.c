@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { max_in_flight = 2 << 20 };
 enum { flag_read = 1, flag_write = 2, flag_create = 8, flag_exclusive = 32 };
@@ -23,6 +24,7 @@ struct writer {
     uint64_t offset;
     size_t in_flight;
     struct digest_op *asker; /* waits until all has arrived */
+    bool summed;             /* its digest was told, which says more than its size */
     struct tt_error *error;
     struct write_op *op;
     struct tx_task *commit;
@@ -149,6 +151,7 @@ static void all_arrived(struct writer *w)
     struct digest_op *digest = w->asker;
     struct tt_op *op = &digest->base.op;
     w->asker = NULL;
+    w->summed = true;
     digest->writer = NULL;
     if (w->error) {
         tt_op_finish(op, tt_error_copy(w->error));
@@ -268,8 +271,11 @@ static void go_on_committing(struct writer *w)
         task->waiting++;
         tx_task_ask(task, TX_SFTP_FSETSTAT, &payload, on_status);
     }
-    task->waiting += 2;
-    tx_sftp_send(w->sftp, TX_SFTP_FSTAT, &handle, on_size, task);
+    if (!w->summed) {
+        task->waiting++;
+        tx_sftp_send(w->sftp, TX_SFTP_FSTAT, &handle, on_size, task);
+    }
+    task->waiting++;
     tx_sftp_send(w->sftp, TX_SFTP_CLOSE, &handle, on_status, task);
     tt_buf_free(&handle);
     /* never closed twice: by then the server may have given it to another file */
@@ -336,8 +342,8 @@ static const struct tt_file_stream_class writer_class = {writer_no_read, writer_
 struct opening {
     struct tx_task task;
     int64_t size;
-    bool exists, probed;
-    struct tt_stat old;
+    bool exists, followed;
+    struct tt_stat old, made; /* made: the temporary */
     char *final, *temporary;
 };
 
@@ -396,21 +402,54 @@ static void on_owner_kept(void *arg, const struct tx_sftp_reply *reply)
     fail_opening(o, tx_sftp_error(reply, "keep the owner of", o->task.path));
 }
 
+static void take_owner(struct opening *o)
+{
+    struct tt_buf payload = {0};
+    if (o->made.uid == o->old.uid && o->made.gid == o->old.gid) {
+        opened(o);
+        return;
+    }
+    tx_put_string(&payload, o->task.handle.data, o->task.handle.length);
+    tx_sftp_put_owner(&payload, o->old.uid, o->old.gid);
+    tx_task_ask(&o->task, TX_SFTP_FSETSTAT, &payload, on_owner_kept);
+}
+
+static void on_probed(void *arg, const struct tx_sftp_reply *reply)
+{
+    struct opening *o = arg;
+    if (reply->type != TX_SFTP_HANDLE) {
+        fail_opening(o, tx_sftp_error(reply, "write", o->task.path));
+        return;
+    }
+    struct tx_cursor body = reply->body;
+    struct tx_span handle = tx_get_string(&body);
+    struct tt_buf copy = {0};
+    tt_buf_add(&copy, handle.bytes, handle.length);
+    tx_sftp_close_quietly(o->task.sftp, &copy);
+    tt_buf_free(&copy);
+    take_owner(o);
+}
+
+/* A file that may not be written may not be replaced either. */
+static void probe(struct opening *o)
+{
+    struct tt_buf payload = {0};
+    tx_put_text(&payload, o->final);
+    tx_put_u32(&payload, flag_write);
+    tx_put_u32(&payload, 0);
+    tx_task_ask(&o->task, TX_SFTP_OPEN, &payload, on_probed);
+}
+
 static void on_made_stat(void *arg, const struct tx_sftp_reply *reply)
 {
     struct opening *o = arg;
     struct tx_cursor body = reply->body;
-    struct tt_stat made;
-    if (reply->type != TX_SFTP_ATTRS || !tx_sftp_get_attrs(&body, &made)) {
+    if (reply->type != TX_SFTP_ATTRS || !tx_sftp_get_attrs(&body, &o->made))
         fail_opening(o, tx_sftp_error(reply, "write", o->task.path));
-    } else if (made.uid == o->old.uid && made.gid == o->old.gid) {
-        opened(o);
-    } else {
-        struct tt_buf payload = {0};
-        tx_put_string(&payload, o->task.handle.data, o->task.handle.length);
-        tx_sftp_put_owner(&payload, o->old.uid, o->old.gid);
-        tx_task_ask(&o->task, TX_SFTP_FSETSTAT, &payload, on_owner_kept);
-    }
+    else if (o->made.uid == o->old.uid && o->old.mode & S_IWUSR)
+        take_owner(o);
+    else
+        probe(o);
 }
 
 static void on_temporary(void *arg, const struct tx_sftp_reply *reply)
@@ -439,27 +478,6 @@ static void make_temporary(struct opening *o)
     tx_task_ask(&o->task, TX_SFTP_OPEN, &payload, on_temporary);
 }
 
-/* A file that may not be written may not be replaced either. */
-static void on_probed(void *arg, const struct tx_sftp_reply *reply)
-{
-    struct opening *o = arg;
-    if (!tx_task_expects(&o->task, reply, TX_SFTP_HANDLE))
-        return;
-    tx_task_take_handle(&o->task, reply);
-    tx_sftp_close_quietly(o->task.sftp, &o->task.handle);
-    tt_buf_free(&o->task.handle);
-    make_temporary(o);
-}
-
-static void probe(struct opening *o)
-{
-    struct tt_buf payload = {0};
-    tx_put_text(&payload, o->final);
-    tx_put_u32(&payload, flag_write);
-    tx_put_u32(&payload, 0);
-    tx_task_ask(&o->task, TX_SFTP_OPEN, &payload, on_probed);
-}
-
 static void on_link_target(void *arg, const struct tx_sftp_reply *reply);
 
 static void on_old(void *arg, const struct tx_sftp_reply *reply)
@@ -479,8 +497,8 @@ static void on_old(void *arg, const struct tx_sftp_reply *reply)
                                               o->task.path));
         return;
     }
-    if (o->old.type == TT_FILE_SYMLINK && !o->probed) {
-        o->probed = true;
+    if (o->old.type == TT_FILE_SYMLINK && !o->followed) {
+        o->followed = true;
         tx_task_ask_path(&o->task, TX_SFTP_REALPATH, o->final, on_link_target);
         return;
     }
@@ -488,8 +506,6 @@ static void on_old(void *arg, const struct tx_sftp_reply *reply)
     if (o->old.type == TT_FILE_DIRECTORY)
         tx_task_finish(&o->task,
                        tt_error_new(TT_IO, "cannot write %s: it is a directory", o->task.path));
-    else if (o->old.type == TT_FILE_REGULAR)
-        probe(o);
     else
         make_temporary(o);
 }
