@@ -337,6 +337,21 @@ static void read_packets(struct tx_sftp *s)
     }
 }
 
+/* No greeting will come. A server without SFTP may have a command in its place, which ends with a
+ * code; one whose SFTP was killed has it, and it was lost. */
+static void ended_early(struct tx_sftp *s)
+{
+    int code, signal;
+    if (!tx_channel_closed(s->lease->channel))
+        return; /* how it ended comes behind the end of its output */
+    /* a shell between us and it turns a signal into a code */
+    if (tx_channel_status(s->lease->channel, &code, &signal) && !signal && code <= 128)
+        broke(s, tt_error_new(TT_UNSUPPORTED,
+                              "the server's SFTP does not start: it ended with code %d", code));
+    else
+        broke(s, tt_error_new(TT_LOST, "the server's SFTP was killed before it started"));
+}
+
 static void receive(struct tx_sftp *s)
 {
     while (s->state != BROKEN) {
@@ -348,10 +363,12 @@ static void receive(struct tx_sftp *s)
         ssize_t n = tx_channel_read(s->lease->channel, 0, to, chunk_size);
         if (n == -EAGAIN)
             return;
+        if (n == 0 && s->state == GREETING) {
+            ended_early(s);
+            return;
+        }
         if (n <= 0) {
-            broke(s, s->state == GREETING && n == 0
-                         ? tt_error_new(TT_UNSUPPORTED, "the server's SFTP does not start")
-                         : tt_error_new(TT_LOST, "the server's SFTP ended"));
+            broke(s, tt_error_new(TT_LOST, "the server's SFTP ended"));
             return;
         }
         s->in.length += (size_t)n;

@@ -120,6 +120,8 @@ static void take_line(struct making *m, const char *name, const char *value)
         s->port = tx_number(value);
     else if (strcmp(name, "identityfile") == 0 && strcasecmp(value, "none") != 0)
         add_path(&s->keys, value, m->home);
+    else if (strcmp(name, "certificatefile") == 0 && strcasecmp(value, "none") != 0)
+        add_path(&s->certificates, value, m->home);
     else if (strcmp(name, "identitiesonly") == 0)
         s->identities_only = is_yes(value);
     else if (strcmp(name, "identityagent") == 0)

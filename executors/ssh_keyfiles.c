@@ -3,6 +3,7 @@
 #include "core/alloc.h"
 #include "core/fault.h"
 #include "executors/known_hosts.h"
+#include "executors/pack.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@ enum { max_key_file = 1 << 20 };
 
 struct reading {
     struct tx_keyfiles files;
+    struct tx_texts certificates;
     char *passphrase;
 };
 
@@ -81,12 +83,41 @@ static void read_one(struct tx_keyfile *file, const char *passphrase)
         read_public(file->path, "-cert.pub", &file->cert);
 }
 
+/* A certificate has its key's fields behind its own type and nonce. */
+static bool certifies(const struct tt_buf *cert, const struct tt_buf *key)
+{
+    struct tx_cursor of_cert = tx_cursor(cert->data, cert->length);
+    struct tx_cursor of_key = tx_cursor(key->data, key->length);
+    tx_get_string(&of_cert);
+    tx_get_string(&of_cert);
+    tx_get_string(&of_key);
+    return !of_cert.bad && !of_key.bad && of_key.left && of_cert.left > of_key.left &&
+           memcmp(of_cert.at, of_key.at, of_key.left) == 0;
+}
+
+static void read_certificate(const struct tx_keyfiles *files, const char *path)
+{
+    struct tt_buf cert = {0};
+    read_public(path, "", &cert);
+    for (size_t i = 0; i < files->count; i++) {
+        struct tx_keyfile *file = &files->items[i];
+        if (!cert.length || !file->key || !certifies(&cert, &file->public))
+            continue;
+        tt_buf_free(&file->cert);
+        file->cert = cert;
+        return;
+    }
+    tt_buf_free(&cert);
+}
+
 static int work(void *arg, struct tt_error **err)
 {
     (void)err;
     struct reading *reading = arg;
     for (size_t i = 0; i < reading->files.count; i++)
         read_one(&reading->files.items[i], reading->passphrase);
+    for (size_t i = 0; i < reading->certificates.count; i++)
+        read_certificate(&reading->files, reading->certificates.items[i]);
     return 0;
 }
 
@@ -102,6 +133,7 @@ static void drop(void *arg)
         tt_buf_free(&file->cert);
     }
     free(reading->files.items);
+    tx_texts_clear(&reading->certificates);
     if (reading->passphrase)
         explicit_bzero(reading->passphrase, strlen(reading->passphrase));
     free(reading->passphrase);
@@ -109,7 +141,7 @@ static void drop(void *arg)
 }
 
 struct tt_op *tx_keyfiles_read(struct tt_scope *scope, const struct tx_texts *paths,
-                               const char *passphrase)
+                               const struct tx_texts *certificates, const char *passphrase)
 {
     struct reading *reading = tt_zalloc(sizeof *reading);
     reading->passphrase = passphrase ? tt_strdup(passphrase) : NULL;
@@ -118,6 +150,8 @@ struct tt_op *tx_keyfiles_read(struct tt_scope *scope, const struct tx_texts *pa
         reading->files.items = tt_zalloc(paths->count * sizeof *reading->files.items);
     for (size_t i = 0; i < paths->count; i++)
         reading->files.items[i].path = tt_strdup(paths->items[i]);
+    for (size_t i = 0; i < certificates->count; i++)
+        tx_texts_add(&reading->certificates, certificates->items[i]);
     return tt_work(scope, "reading keys", work, reading, drop);
 }
 

@@ -1,5 +1,5 @@
-/* Reads a list of private key files, with their .pub and -cert.pub beside them, on a worker thread.
- */
+/* Reads a list of private key files, with their .pub and -cert.pub beside them, and of certificates,
+ * on a worker thread. */
 #ifndef TX_SSH_KEYFILES_H
 #define TX_SSH_KEYFILES_H
 
@@ -21,9 +21,10 @@ struct tx_keyfiles {
     size_t count;
 };
 
-/* Finishes with tx_keyfiles_of; never fails but by cancellation. */
+/* Finishes with tx_keyfiles_of; never fails but by cancellation. A certificate goes to the key that
+ * it is for, before the one beside the key; one for none of them is left out. */
 struct tt_op *tx_keyfiles_read(struct tt_scope *scope, const struct tx_texts *paths,
-                               const char *passphrase);
+                               const struct tx_texts *certificates, const char *passphrase);
 struct tx_keyfiles *tx_keyfiles_of(struct tt_op *op); /* borrowed from the operation */
 
 /* Reads a whole file of at most `max` bytes. For worker threads. */

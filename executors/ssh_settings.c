@@ -31,6 +31,7 @@ void tx_ssh_settings_clear(struct tx_ssh_settings *s)
     free(s->host);
     free(s->user);
     tx_texts_clear(&s->keys);
+    tx_texts_clear(&s->certificates);
     free(s->agent);
     wipe(s->passphrase);
     wipe(s->password);

@@ -23,6 +23,7 @@ struct tx_ssh_settings {
     int port;
     char *user;
     struct tx_texts keys; /* files */
+    struct tx_texts certificates; /* files, for any of the keys */
     bool keys_given;      /* by option: tried before the agent's */
     bool identities_only; /* of the agent's keys only those that a file names */
     char *agent;          /* its socket; NULL: none */

@@ -78,6 +78,20 @@ t.describe("a large file", function()
   end, { timeout = 280 })
 end)
 
+t.describe("a server whose SFTP does not start", function()
+  for kind, does in pairs { unsupported = "exit 3", lost = "kill -9 $$" } do
+    t.it("is " .. kind .. ": " .. does, function()
+      local dir = t.tmpdir()
+      t.write(dir .. "/sftp", "#!/bin/sh\n" .. does .. "\n")
+      here:run("chmod 755 %s %s", dir, dir .. "/sftp")
+      local far = ssh.server({ SSHD_SFTP = dir .. "/sftp" }).env()
+      local e = t.raises(kind, function() far:read "/etc/passwd" end)
+      t.has(tostring(e), kind == "lost" and "was killed" or "ended with code 3")
+      t.eq(far:run("echo works").stdout, "works\n")
+    end)
+  end
+end)
+
 t.describe("a transfer that breaks", function()
   t.it("leaves the old file as it was, and no temporary", function()
     local server = ssh.server()

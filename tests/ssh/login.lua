@@ -147,6 +147,28 @@ Host box*
     t.raises("auth", function() tutti.ssh({ host = "box7", user = "no-such-user",
       config = dir .. "/config" }):run "true" end)
   end)
+  t.it("names a certificate, which then lets the key in; others are passed over", function()
+    local dir = t.tmpdir()
+    tutti.here:run { cwd = dir, sh = [[ssh-keygen -q -t ed25519 -N '' -f ca
+      for key in mine other; do ssh-keygen -q -t ecdsa -N '' -f $key; done
+      ssh-keygen -q -s ca -I me -n "$USER_THERE" mine.pub; mv mine-cert.pub elsewhere
+      ssh-keygen -q -s ca -I other -n "$USER_THERE" other.pub; rm other.pub
+      echo nonsense >damaged; chmod 644 ca.pub; chmod 755 .]], env = { USER_THERE = ssh.user } }
+    local server = ssh.server { SSHD_OPTIONS = "TrustedUserCAKeys " .. dir .. "/ca.pub" }
+    local configs = 0
+    local function env(certificates)
+      configs = configs + 1
+      t.write(dir .. "/config" .. configs, ("Host box\n  HostName 127.0.0.1\n  Port %d\n  User %s\n  IdentityFile %s/mine\n" ..
+        "  IdentitiesOnly yes\n  UserKnownHostsFile %s/known_hosts\n%s"):format(server.port, ssh.user, dir, server.dir,
+        certificates))
+      return tutti.ssh { host = "box", config = dir .. "/config" .. configs }
+    end
+    local e = t.raises("auth", function() env(""):run "true" end)
+    t.no(e.message:find("certificate", 1, true))
+    t.eq(whoami(env(("  CertificateFile %s/none\n  CertificateFile %s/damaged\n  CertificateFile %s/other-cert.pub\n" ..
+      "  CertificateFile %s/elsewhere\n"):format(dir, dir, dir, dir))), ssh.user .. "\n")
+    t.raises("auth", function() env("  CertificateFile " .. dir .. "/other-cert.pub\n"):run "true" end)
+  end)
   t.it("one that cannot be read is an error", function()
     local dir = t.tmpdir()
     t.write(dir .. "/config", "Nonsense yes\n")
