@@ -490,8 +490,8 @@ struct tt_op *tx_auth(struct tx_session *session, struct tt_scope *scope,
     tt_op_init(&a->op, &class_, scope);
     if (tt_op_finished(&a->op))
         return &a->op;
-    a->files_op = tx_keyfiles_read(scope, &settings->keys, &settings->certificates,
-                                   settings->passphrase);
+    a->files_op =
+        tx_keyfiles_read(scope, &settings->keys, &settings->certificates, settings->passphrase);
     tt_op_await(a->files_op, on_files, a);
     if (settings->agent) {
         a->agent_op = tx_agent_list(scope, settings->agent);

@@ -1,5 +1,5 @@
-/* Reads a list of private key files, with their .pub and -cert.pub beside them, and of certificates,
- * on a worker thread. */
+/* Reads a list of private key files, with their .pub and -cert.pub beside them, and of
+ * certificates, on a worker thread. */
 #ifndef TX_SSH_KEYFILES_H
 #define TX_SSH_KEYFILES_H
 

@@ -22,11 +22,11 @@ struct tx_ssh_settings {
     char *host; /* to connect to */
     int port;
     char *user;
-    struct tx_texts keys; /* files */
+    struct tx_texts keys;         /* files */
     struct tx_texts certificates; /* files, for any of the keys */
-    bool keys_given;      /* by option: tried before the agent's */
-    bool identities_only; /* of the agent's keys only those that a file names */
-    char *agent;          /* its socket; NULL: none */
+    bool keys_given;              /* by option: tried before the agent's */
+    bool identities_only;         /* of the agent's keys only those that a file names */
+    char *agent;                  /* its socket; NULL: none */
     char *passphrase, *password;
     enum tx_host_key_policy policy;
     char *key_alias;             /* the host's name in known_hosts; NULL: host */
