@@ -11,9 +11,11 @@ struct commit {
     struct tt_scope *steps; /* cancelled with the operation */
     struct tt_file *file;
     char *path;
-    char sha256[tt_digest_hex_size];
+    char sha256[tt_digest_hex_size], there[tt_digest_hex_size]; /* "": not told */
+    unsigned running;
+    struct tt_error *error;
     bool later; /* the checksum shows only once it is committed */
-    bool damaged;
+    bool committed, damaged;
 };
 
 static void commit_cancel(struct tt_op *op, const struct tt_error *why)
@@ -25,85 +27,103 @@ static void commit_free(struct tt_op *op)
 {
     struct commit *commit = (struct commit *)(void *)op;
     tt_scope_release(commit->steps);
+    tt_error_free(commit->error);
     free(commit->path);
     free(commit);
 }
 
-/* Lets go of the step that is done, and fails as it did. */
+static void make_visible(struct commit *commit);
+
+/* A step is over: the first error is the commit's, and ends what runs beside it. */
 static bool went_well(struct commit *commit, struct tt_op *step)
 {
-    struct tt_error *err = step->error;
-    step->error = NULL;
+    if (step->error && !commit->error) {
+        commit->error = step->error;
+        step->error = NULL;
+        tt_scope_cancel(commit->steps, commit->error);
+    }
     tt_op_release(step);
-    if (err)
-        tt_op_finish(&commit->op, err);
-    return !err;
+    commit->running--;
+    return !commit->error;
 }
 
-/* True when that step told a checksum; `unknown`: it could not. */
-static bool told(struct commit *commit, struct tt_op *step, bool *unknown)
+/* Nothing runs any more: compares what both sides told. */
+static void go_on(struct commit *commit)
 {
-    *unknown = step->error && step->error->kind == TT_UNSUPPORTED;
-    if (!step->error)
-        commit->damaged = strcmp(tt_digest_of(step), commit->sha256) != 0;
-    if (!*unknown)
-        return went_well(commit, step);
-    tt_op_release(step);
-    return false;
+    if (commit->running)
+        return;
+    struct tt_error *err = commit->error;
+    commit->error = NULL;
+    commit->damaged = *commit->there && strcmp(commit->there, commit->sha256) != 0;
+    if (!err && !commit->damaged && !commit->committed)
+        make_visible(commit);
+    else
+        tt_op_finish(&commit->op, err);
 }
 
-static void on_seen(struct tt_op *step, void *arg)
+static void on_source(struct tt_op *step, void *arg)
 {
     struct commit *commit = arg;
-    bool unknown;
-    if (told(commit, step, &unknown) || unknown)
-        tt_op_finish(&commit->op, NULL);
+    if (!step->error)
+        memcpy(commit->sha256, tt_digest_of(step), sizeof commit->sha256);
+    went_well(commit, step);
+    go_on(commit);
+}
+
+static void on_there(struct tt_op *step, void *arg)
+{
+    struct commit *commit = arg;
+    if (!step->error) {
+        memcpy(commit->there, tt_digest_of(step), sizeof commit->there);
+    } else if (step->error->kind == TT_UNSUPPORTED) {
+        commit->later = !commit->committed;
+        tt_error_free(step->error);
+        step->error = NULL;
+    }
+    went_well(commit, step);
+    go_on(commit);
 }
 
 static void on_committed(struct tt_op *step, void *arg)
 {
     struct commit *commit = arg;
     struct tt_env *env = commit->file->env;
-    if (!went_well(commit, step))
-        return;
-    if (commit->later)
-        tt_op_await(env->class_->files->digest(env, commit->steps, commit->path), on_seen, commit);
-    else
-        tt_op_finish(&commit->op, NULL);
+    commit->committed = true;
+    if (went_well(commit, step) && commit->later) {
+        commit->running++;
+        tt_op_await(env->class_->files->digest(env, commit->steps, commit->path), on_there, commit);
+    } else {
+        go_on(commit);
+    }
 }
 
 static void make_visible(struct commit *commit)
 {
+    commit->running++;
     tt_op_await(commit->file->class_->commit(commit->file, commit->steps), on_committed, commit);
 }
 
-static void on_foreseen(struct tt_op *step, void *arg)
-{
-    struct commit *commit = arg;
-    if (!told(commit, step, &commit->later) && !commit->later)
-        return;
-    if (commit->damaged)
-        tt_op_finish(&commit->op, NULL);
-    else
-        make_visible(commit);
-}
-
 struct tt_op *tt_commit(struct tt_file *file, const char *path, const char *sha256,
-                        struct tt_scope *scope)
+                        struct tt_file *source, struct tt_scope *scope)
 {
     static const struct tt_op_class class_ = {"finishing a file", commit_cancel, commit_free};
     struct commit *commit = tt_zalloc(sizeof *commit);
     commit->file = file;
     commit->path = tt_strdup(path);
-    memcpy(commit->sha256, sha256, sizeof commit->sha256);
     commit->steps = tt_scope_new(tt_scope_loop(scope), scope);
     tt_op_init(&commit->op, &class_, scope);
     if (tt_op_finished(&commit->op))
         return &commit->op;
-    if (file->compares)
+    if (file->compares) {
         make_visible(commit);
+        return &commit->op;
+    }
+    commit->running = sha256 ? 1 : 2;
+    if (sha256)
+        memcpy(commit->sha256, sha256, sizeof commit->sha256);
     else
-        tt_op_await(file->class_->digest(file, commit->steps), on_foreseen, commit);
+        tt_op_await(source->class_->digest(source, commit->steps), on_source, commit);
+    tt_op_await(file->class_->digest(file, commit->steps), on_there, commit);
     return &commit->op;
 }
 

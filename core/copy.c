@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Small files wait for answers most of their time, large ones for room and memory. */
-enum { at_once = 64, large_at_once = 8, large_size = 512 * 1024 };
+enum { at_once = 64, large_at_once = 8, large_size = 512 * 1024, reread_size = 32 << 20 };
 
 struct item {
     struct item *next;
@@ -143,7 +143,9 @@ static void on_committed(struct tt_op *step, void *arg)
     if (!went_well(item, step))
         return;
     if (damaged)
-        item_fails(item, tt_error_new(TT_IO, "%s arrived damaged: its checksum differs from %s",
+        item_fails(item, tt_error_new(TT_IO,
+                                      "%s arrived damaged, or %s changed while it was copied: "
+                                      "their checksums differ",
                                       item->to, item->from));
     else
         item_ends(item);
@@ -155,8 +157,17 @@ static void on_pumped(struct tt_op *step, void *arg)
     char sha256[tt_digest_hex_size];
     memcpy(sha256, ((struct tt_pump_op *)(void *)step)->sha256, sizeof sha256);
     if (went_well(item, step))
-        tt_op_await(tt_commit(item->target, item->to, sha256, item->copy->steps), on_committed,
-                    item);
+        tt_op_await(tt_commit(item->target, item->to, *sha256 ? sha256 : NULL, item->source,
+                              item->copy->steps),
+                    on_committed, item);
+}
+
+/* While a large file moves, there is no processor to spare: both sides hash it at once afterwards.
+ */
+static bool is_hashed_on_the_way(const struct item *item)
+{
+    bool afterwards = item->source->rereads && item->source->stat.size >= reread_size;
+    return !item->target->compares && !afterwards;
 }
 
 static void on_target_open(struct tt_op *step, void *arg)
@@ -165,7 +176,7 @@ static void on_target_open(struct tt_op *step, void *arg)
     item->target = tt_file_of(step);
     if (went_well(item, step))
         tt_op_await(tt_pump(item->source, item->target, tt_pump_max(&item->source->stat),
-                            !item->target->compares, item->copy->steps),
+                            is_hashed_on_the_way(item), item->copy->steps),
                     on_pumped, item);
 }
 

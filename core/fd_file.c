@@ -2,6 +2,7 @@
 
 #include "core/alloc.h"
 #include "core/call.h"
+#include "core/digest.h"
 #include "core/fault.h"
 
 #include <errno.h>
@@ -44,6 +45,7 @@ struct stream_op {
     union {
         struct tt_op op;
         struct tt_bytes_op bytes;
+        struct tt_digest_op digest;
     } is;
     struct tt_call call;
     struct tt_fd_file *file;
@@ -189,6 +191,52 @@ int tt_fd_file_commit(struct tt_fd_file *file, struct tt_error **err)
     return 0;
 }
 
+static int digest_content(const struct tt_fd_file *file, struct tt_digest *digest,
+                          const atomic_bool *stop, struct tt_error **err)
+{
+    enum { piece = 256 * 1024 };
+    char *bytes = tt_alloc(piece);
+    uint64_t done = 0, size = file->file.stat.size;
+    int rc = 0;
+    while (rc == 0 && done < size) {
+        size_t want = size - done < piece ? (size_t)(size - done) : piece;
+        ssize_t got = TT_FAULT("fd_file.digest") ? -1 : pread(file->fd, bytes, want, (off_t)done);
+        if (got < 0 && errno != EINTR)
+            rc = tt_fail_errno(err, errno, "cannot read %s", file->path);
+        else if (got == 0)
+            rc = tt_fail(err, TT_IO, "%s became shorter while it was copied", file->path);
+        else if (got > 0)
+            tt_digest_add(digest, bytes, (size_t)got);
+        done += got > 0 ? (uint64_t)got : 0;
+        if (rc == 0)
+            rc = tt_call_check(stop, err);
+    }
+    free(bytes);
+    return rc;
+}
+
+static int do_digest(struct tt_op *op, struct tt_error **err)
+{
+    struct stream_op *stream = stream_of(op);
+    struct tt_digest *digest = NULL;
+    int rc = tt_digest_new(&digest, err);
+    if (rc == 0)
+        rc = digest_content(stream->file, digest, &stream->call.stop, err);
+    if (rc == 0)
+        rc = tt_digest_hex(digest, stream->is.digest.hex, err);
+    tt_digest_free(digest);
+    return rc;
+}
+
+static struct tt_op *stream_digest(struct tt_file *file, struct tt_scope *scope)
+{
+    static const struct tt_op_class class_ = {"hashing", stream_cancel, stream_op_free};
+    if (!file->rereads)
+        return tt_file_no_digest(file, scope);
+    return stream_start(tt_zalloc(sizeof(struct stream_op)), (struct tt_fd_file *)(void *)file,
+                        &class_, scope, do_digest);
+}
+
 static int do_commit(struct tt_op *op, struct tt_error **err)
 {
     return tt_fd_file_commit(stream_of(op)->file, err);
@@ -201,8 +249,8 @@ static struct tt_op *stream_commit(struct tt_file *file, struct tt_scope *scope)
                         &class_, scope, do_commit);
 }
 
-static const struct tt_file_stream_class stream_class = {
-    stream_read, stream_write, tt_file_no_digest, stream_commit, stream_free};
+static const struct tt_file_stream_class stream_class = {stream_read, stream_write, stream_digest,
+                                                         stream_commit, stream_free};
 
 struct tt_fd_file *tt_fd_file_new(struct tt_env *env, const char *path)
 {

@@ -37,8 +37,9 @@ struct tt_file_stream_class {
     /* Writes all of it; data stays as it is until the operation has finished. */
     struct tt_op *(*write)(struct tt_file *file, struct tt_scope *scope, const void *data,
                            size_t length);
-    /* SHA-256 of what was written so far, as it stands there, computed there where that is cheaper:
-     * tt_digest_of. tt_file_no_digest is the default: only the committed file has one. */
+    /* SHA-256 of what was written so far, as it stands there, computed there where that is cheaper;
+     * of a file opened for reading, of its first stat.size bytes as they are now: tt_digest_of.
+     * tt_file_no_digest is the default: only the committed file has one. */
     struct tt_op *(*digest)(struct tt_file *file, struct tt_scope *scope);
     /* Makes what was written visible under its name, atomically, with its mode and owner. Without
      * it, closing leaves nothing behind and the old file as it was. */
@@ -51,6 +52,7 @@ struct tt_file {
     struct tt_env *env;  /* held */
     struct tt_stat stat; /* of a file opened for reading */
     bool compares;       /* what is written is read back and compared: no checksum tells more */
+    bool rereads;        /* opened for reading: it has a digest, at the cost of reading it again */
 };
 
 struct tt_write_options {

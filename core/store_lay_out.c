@@ -136,8 +136,9 @@ static void on_pumped(struct tt_op *step, void *arg)
     if (!went_well(item, step))
         return;
     if (same)
-        tt_op_await(tt_commit(item->file, item->path, item->artifact->sha256, item->lay_out->steps),
-                    on_committed, item);
+        tt_op_await(
+            tt_commit(item->file, item->path, item->artifact->sha256, NULL, item->lay_out->steps),
+            on_committed, item);
     else
         damaged(item, item->lay_out->store->dir);
 }

@@ -36,6 +36,7 @@ static int do_open_read(struct tt_fd_file *file, struct tt_error **err)
         return tt_fail_errno(err, errno, "cannot read %s", file->path);
     rc = tx_tree_openable(file->path, &st, "read", err);
     tx_tree_stat_from(&file->file.stat, &st);
+    file->file.rereads = S_ISREG(st.st_mode);
     return rc;
 }
 

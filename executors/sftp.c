@@ -14,7 +14,7 @@ enum {
     version_reply = 2,
     max_packet = 1 << 20,
     usual_size = 32 << 10, /* what every server takes */
-    largest_size = 128 << 10,
+    largest_size = 255 << 10,
     chunk_size = 256 << 10,
 };
 

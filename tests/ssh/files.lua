@@ -38,6 +38,77 @@ t.describe("trees", function()
     env:remove(to .. "/tree", { recursive = true })
     t.eq(env:stat(to .. "/tree"), nil)
   end, { timeout = 120 })
+  -- All of a tree goes in one stream by the host's tar into a place that is free, file by file otherwise.
+  local function both_ways(far)
+    local from, to, back = t.tmpdir(), remote_folder(), t.tmpdir()
+    make_tree(from)
+    for _ = 1, 2 do -- free, then taken
+      far:upload(from, to .. "/deep/tree")
+      t.eq(picture(env, to .. "/deep/tree"), picture(here, from))
+      far:download(to .. "/deep/tree", back .. "/deep/tree")
+      t.eq(picture(here, back .. "/deep/tree"), picture(here, from))
+      env:run("chmod u+w %s", to .. "/deep/tree/numbers") -- what may not be written is not replaced
+    end
+    env:run("cd %s; rm zero; echo kept >more; echo other >.dot", to .. "/deep/tree")
+    far:upload(from, to .. "/deep/tree")
+    t.eq(env:read(to .. "/deep/tree/more"), "kept\n")
+    t.eq(env:read(to .. "/deep/tree/.dot"), "x")
+    t.eq(env:read(to .. "/deep/tree/zero"), "")
+    env:run("mkfifo %s", to .. "/deep/tree/fifo")
+    t.raises("unsupported", function() far:download(to .. "/deep/tree", back .. "/fifo") end)
+    t.raises("not_found", function() far:download(to .. "/missing", back .. "/missing") end)
+    t.raises("permission", function() far:upload(from, "/root-of-nobody") end)
+    t.eq(env:run("find %s -name '.tutti-*'", to).stdout, "")
+    t.eq(here:run("find %s -name '.tutti-*'", back).stdout, "")
+  end
+  t.it("merge into what is there, and a place that cannot be written is named", function() both_ways(env) end,
+    { timeout = 120 })
+  -- A host whose programs are this machine's, but for tar.
+  local function without_tar()
+    local bin = t.tmpdir()
+    here:run("ln -s /usr/bin/* /bin/* %s 2>/dev/null; rm %s; chmod 755 %s", bin, bin .. "/tar", bin)
+    return ssh.server({ SSHD_OPTIONS = "SetEnv PATH=" .. bin }).env(), bin
+  end
+  t.it("go in one stream by tar where nothing stands yet", function()
+    local far, bin = without_tar()
+    local from, to, back = t.tmpdir(), remote_folder(), t.tmpdir()
+    t.write(bin .. "/tar", "#!/bin/sh\necho run >>" .. to .. "/log\nexec /usr/bin/tar \"$@\"\n")
+    here:run("chmod 755 %s", bin .. "/tar")
+    make_tree(from)
+    far:upload(from, to .. "/tree")
+    t.eq(env:read(to .. "/log"), "run\n")
+    far:download(to .. "/tree", back .. "/tree")
+    t.eq(env:read(to .. "/log"), "run\nrun\n")
+    t.eq(picture(here, back .. "/tree"), picture(here, from))
+  end, { timeout = 120 })
+  t.it("go to a host without tar, the same", function()
+    local far = without_tar()
+    t.eq(far:try("tar --version").kind, "not_found")
+    both_ways(far)
+  end, { timeout = 120 })
+  t.it("go to a place below the login directory", function()
+    local from = t.tmpdir()
+    make_tree(from)
+    local name = "tree of tutti" .. t.tmpdir():match "[^/]+$"
+    t.cleanup(function() env:try { "rm", "-rf", name } end)
+    env:upload(from, name)
+    t.eq(picture(env, name), picture(here, from))
+  end, { timeout = 120 })
+  t.it("that are given up on the way leave nothing", function()
+    local from, to = t.tmpdir(), remote_folder()
+    here:run { sh = "for i in 1 2 3 4 5 6 7 8; do head -c 40000000 /dev/zero >$i; done", cwd = from }
+    local ok, e = pcall(tutti.all, {
+      function() env:upload(from, to .. "/tree") end,
+      function()
+        ssh.eventually(function() return #env:list(to) > 0 end)
+        error "that is enough"
+      end,
+    })
+    t.no(ok)
+    t.has(tostring(e), "that is enough")
+    t.eq(env:stat(to .. "/tree"), nil)
+    ssh.eventually(function() return #env:list(to) == 0 end)
+  end, { timeout = 120 })
   t.it("of a thousand small files do, too", function()
     local from, to = t.tmpdir(), remote_folder()
     here:run { sh = [[cd "$DIR" && for i in $(seq 1 1000); do
@@ -76,6 +147,27 @@ t.describe("a large file", function()
     t.eq(here:try { "cmp", dir .. "/big", dir .. "/back" }.ok, true)
     t.ok(tonumber(r.stdout) < 24 * 1024, "grew by " .. r.stdout .. " KiB")
   end, { timeout = 280 })
+end)
+
+t.describe("a file that is damaged on the way", function()
+  t.it("replaces nothing", function()
+    local dir, big = remote_folder(), t.tmpdir() .. "/big"
+    env:write(dir .. "/file", "old")
+    here:run("head -c 100000000 /dev/zero >%s", big)
+    local r = tutti.all({
+      function() env:upload(big, dir .. "/file") end,
+      function()
+        env:run { cwd = dir, sh = [[until [ -s "$(echo .tutti-*)" ]; do :; done
+          printf X | dd of="$(echo .tutti-*)" bs=1 conv=notrunc]] }
+      end,
+    }, { errors = "collect" })
+    t.eq(r[2].ok, true)
+    t.eq(r[1].ok, false)
+    t.eq(r[1].error.kind, "io")
+    t.has(tostring(r[1].error), "arrived damaged")
+    t.eq(env:read(dir .. "/file"), "old")
+    ssh.eventually(function() return #env:list(dir) == 1 end)
+  end, { timeout = 60 })
 end)
 
 t.describe("a server whose SFTP does not start", function()

@@ -99,6 +99,13 @@ static void checksums_are_compared(void **state)
     fails(tt_copy(env, in_dir("f"), odd, in_dir("g"), scope), TT_IO, "arrived damaged");
     files.digest = no_digest;
     succeeds(tt_copy(env, in_dir("f"), odd, in_dir("g"), scope));
+    /* a large one is hashed after it moved, on both sides */
+    shell_succeeds("head -c 40000000 /dev/urandom > large");
+    files.digest = tx_local_files.digest;
+    succeeds(tt_copy(env, in_dir("large"), odd, in_dir("copy"), scope));
+    shell_succeeds("cmp large copy");
+    files.digest = wrong_digest;
+    fails(tt_copy(env, in_dir("large"), odd, in_dir("copy"), scope), TT_IO, "arrived damaged");
     settle();
     tt_env_release(odd);
 }
