@@ -158,9 +158,15 @@ Host box*
     local configs = 0
     local function env(certificates)
       configs = configs + 1
-      t.write(dir .. "/config" .. configs, ("Host box\n  HostName 127.0.0.1\n  Port %d\n  User %s\n  IdentityFile %s/mine\n" ..
-        "  IdentitiesOnly yes\n  UserKnownHostsFile %s/known_hosts\n%s"):format(server.port, ssh.user, dir, server.dir,
-        certificates))
+      t.write(dir .. "/config" .. configs, ([[
+Host box
+  HostName 127.0.0.1
+  Port %d
+  User %s
+  IdentityFile %s/mine
+  IdentitiesOnly yes
+  UserKnownHostsFile %s/known_hosts
+%s]]):format(server.port, ssh.user, dir, server.dir, certificates))
       return tutti.ssh { host = "box", config = dir .. "/config" .. configs }
     end
     local e = t.raises("auth", function() env(""):run "true" end)
