@@ -96,6 +96,12 @@ function tutti.Error(fields) end
 function tutti.env(text) end
 
 ---A file or a tree from one environment to another: { env, path }, or a path for this machine.
+---
+---Dot files, modes, symlinks and empty directories arrive; a tree merges into a directory that is
+---there: it adds and replaces, and never deletes. Each file replaces another one in one step, once
+---what arrived was compared with what was sent. Raises `not_found`, `permission`, `unsupported` (a
+---socket, a device or a pipe is in the tree) and `io` (the two differ: it arrived damaged, or the
+---source was changed meanwhile); what stood there is then as it was.
 ---@param from string|{ [1]: tutti.Environment, [2]: string }
 ---@param to string|{ [1]: tutti.Environment, [2]: string }
 function tutti.copy(from, to) end
@@ -165,12 +171,12 @@ function Environment:read(path, options) end
 ---@param options? tutti.ModeOptions
 function Environment:write(path, data, options) end
 
----A file or a tree from this machine.
+---A file or a tree from this machine: see `tutti.copy`.
 ---@param from string
 ---@param to string
 function Environment:upload(from, to) end
 
----A file or a tree to this machine.
+---A file or a tree to this machine: see `tutti.copy`.
 ---@param from string
 ---@param to string
 function Environment:download(from, to) end
