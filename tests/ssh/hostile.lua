@@ -117,6 +117,24 @@ t.describe("names", function()
       end
     end
   end, { timeout = 120 })
+  t.it("of trees and of what is in them, too", function()
+    local top = "/tmp/tutti-hostile-" .. math.random(1 << 40)
+    env:run { "mkdir", top }
+    t.cleanup(function() env:run { "rm", "-rf", top } end)
+    local dir = t.tmpdir()
+    for i, word in ipairs(hostile) do
+      if #word > 0 and #word < 220 and not word:find "/" then
+        local from = dir .. "/" .. i
+        tutti.here:run { "mkdir", "-p", from .. "/" .. word .. "/d" }
+        t.write(from .. "/" .. word .. "/" .. word, word)
+        env:upload(from, top .. "/" .. word)
+        t.eq(env:run({ "cat", "--", top .. "/" .. word .. "/" .. word .. "/" .. word }).stdout, word)
+        env:download(top .. "/" .. word, dir .. "/back" .. i)
+        t.eq(t.slurp(dir .. "/back" .. i .. "/" .. word .. "/" .. word), word)
+        t.eq(env:run({ "find", top, "-name", ".tutti-*" }).stdout, "")
+      end
+    end
+  end, { timeout = 120 })
 end)
 
 t.describe("a password for sudo", function()
