@@ -15,6 +15,12 @@ struct tt_op *tx_ssh_remove(struct tt_env *env, struct tt_scope *scope, const ch
 struct tt_file *tx_stream_read_back(struct tt_env *env, struct tx_sftp *sftp, const char *path,
                                     const struct tt_buf *handle, uint64_t size);
 
+/* The file that a task has opened (its handle is taken) to be written and then renamed from
+ * temporary to final; both are taken; temporary NULL: in place. mode: to set, or -1; size:
+ * announced, or -1. */
+struct tt_file *tx_stream_writer(struct tx_task *opening, char *final, char *temporary, int mode,
+                                 int64_t size);
+
 /* A name for a temporary beside path; allocated. */
 char *tx_stream_temporary(const char *path, struct tt_loop *loop);
 /* Renames over what stands there. Servers without posix-rename@openssh.com refuse that when
