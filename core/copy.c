@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Small files wait for answers most of their time, large ones for room and memory. */
-enum { at_once = 64, large_at_once = 8, large_size = 512 * 1024, reread_size = 32 << 20 };
+enum { at_once = 64, large_at_once = 8, large_size = 512 * 1024, reread_size = 1 << 20 };
 
 struct item {
     struct item *next;

@@ -155,9 +155,10 @@ static int do_write(struct tt_op *op, struct tt_error **err)
         done += (size_t)wrote;
         file->written += wrote;
     }
-    return !file->file.compares ? 0
-                                : compare(file, stream->data, stream->length,
-                                          file->written - (off_t)stream->length, err);
+    return !file->file.compares || !file->temporary
+               ? 0
+               : compare(file, stream->data, stream->length, file->written - (off_t)stream->length,
+                         err);
 }
 
 static struct tt_op *stream_write(struct tt_file *file, struct tt_scope *scope, const void *data,

@@ -51,7 +51,8 @@ struct tt_file {
     const struct tt_file_stream_class *class_;
     struct tt_env *env;  /* held */
     struct tt_stat stat; /* of a file opened for reading */
-    bool compares;       /* what is written is read back and compared: no checksum tells more */
+    bool compares;       /* what is written is read back and compared, or goes into a device: no
+                          * checksum tells more */
     bool rereads;        /* opened for reading: it has a digest, at the cost of reading it again */
 };
 

@@ -114,6 +114,7 @@ static int do_open_write(struct tt_fd_file *file, struct tt_error **err)
         return rc;
     if (exists && !S_ISREG(st.st_mode)) {
         file->mode = -1;
+        file->file.compares = true;
         file->fd = TT_FAULT("local_stream.device") ? -1 : open_now(file->final, O_WRONLY);
         if (file->fd < 0)
             return tt_fail_errno(err, errno, "cannot write %s", file->path);

@@ -52,8 +52,7 @@ int tx_methods_offer(struct tx_methods *methods, struct tt_error **err)
 
 int tx_ciphers_prefer(struct tx_session *session, struct tt_error **err)
 {
-    static const char *const best[] = {"aes128-gcm@openssh.com", "aes256-gcm@openssh.com",
-                                       "aes128-ctr", "aes192-ctr", "aes256-ctr"};
+    static const char *const best[] = {"aes128-ctr", "aes192-ctr", "aes256-ctr"};
     static const int ways[] = {LIBSSH2_METHOD_CRYPT_CS, LIBSSH2_METHOD_CRYPT_SC};
     int rc = 0;
     for (size_t way = 0; rc == 0 && way < sizeof ways / sizeof *ways; way++) {

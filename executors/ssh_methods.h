@@ -19,7 +19,8 @@ void tx_methods_prefer(struct tx_methods *methods, const char *name);
 /* Offers those, and behind them all others in libssh2's own order. */
 int tx_methods_offer(struct tx_methods *methods, struct tt_error **err);
 
-/* Ciphers: those that do a packet at a time, then AES-CTR with the fewest rounds first. */
+/* Ciphers: AES-CTR, that with the fewest rounds first, as OpenSSH has it. (The GCM of libssh2 1.11
+ * leaks with each connection.) */
 int tx_ciphers_prefer(struct tx_session *session, struct tt_error **err);
 
 #endif

@@ -164,8 +164,6 @@ static struct tt_op *writer_digest(struct tt_file *file, struct tt_scope *scope)
 {
     static const struct tt_op_class class_ = {"computing a checksum", digest_cancel, tt_op_free};
     struct writer *w = (struct writer *)(void *)file;
-    if (!w->temporary) /* a device */
-        return tt_file_no_digest(file, scope);
     struct digest_op *digest = tt_zalloc(sizeof *digest);
     tt_op_init(&digest->base.op, &class_, scope);
     if (tt_op_finished(&digest->base.op))
@@ -339,7 +337,8 @@ struct tt_file *tx_stream_writer(struct tx_task *opening, char *final, char *tem
                                  int64_t size)
 {
     struct writer *w = tt_zalloc(sizeof *w);
-    w->file = (struct tt_file){.class_ = &writer_class, .env = opening->env};
+    w->file =
+        (struct tt_file){.class_ = &writer_class, .env = opening->env, .compares = !temporary};
     tt_env_retain(opening->env);
     w->sftp = opening->sftp;
     tx_sftp_retain(w->sftp);

@@ -149,6 +149,16 @@ t.describe("a large file", function()
   end, { timeout = 280 })
 end)
 
+t.describe("a device", function()
+  t.it("takes what is sent to it, and stays one", function()
+    local from = t.tmpdir() .. "/f"
+    t.write(from, "content")
+    env:upload(from, "/dev/null")
+    env:write("/dev/null", "content")
+    t.eq(env:stat("/dev/null").type, "other")
+  end)
+end)
+
 t.describe("a file that is damaged on the way", function()
   t.it("replaces nothing", function()
     local dir, big = remote_folder(), t.tmpdir() .. "/big"
