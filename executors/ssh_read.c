@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { max_parts = 16 };
+enum { max_parts = 12 };
 
 /* A piece of the file that was asked for. */
 struct part {
