@@ -145,8 +145,7 @@ static bool give(struct reader *r, struct read_op *op)
     if (!r->count || !r->parts[r->first].done)
         return false;
     take(r, &op->base.bytes, available(r, op->max));
-    if (r->window < max_parts)
-        r->window *= 2;
+    r->window = r->window * 2 < max_parts ? r->window * 2 : max_parts;
     drop_given(r);
     ask_ahead(r);
     finish(r, op, NULL);
