@@ -12,11 +12,11 @@
 static struct {
     __typeof__(EVP_MD_CTX_new) *ctx_new;
     __typeof__(EVP_MD_CTX_free) *ctx_free;
-    __typeof__(EVP_sha256) *sha256;
     __typeof__(EVP_DigestInit_ex) *init;
     __typeof__(EVP_DigestUpdate) *update;
     __typeof__(EVP_DigestFinal_ex) *final;
-    char *missing; /* why it cannot be used; NULL once loaded */
+    EVP_MD *sha256; /* fetched once: no digest looks for its algorithm */
+    char *missing;  /* why it cannot be used; NULL once loaded */
 } crypto;
 static pthread_once_t loading = PTHREAD_ONCE_INIT;
 
@@ -41,19 +41,26 @@ static void load(void)
         TT_FAULT("digest.load") ? NULL : dlopen("libcrypto.so.3", RTLD_LAZY | RTLD_LOCAL);
     crypto.ctx_new = symbol(library, "EVP_MD_CTX_new");
     crypto.ctx_free = symbol(library, "EVP_MD_CTX_free");
-    crypto.sha256 = symbol(library, "EVP_sha256");
     crypto.init = symbol(library, "EVP_DigestInit_ex");
     crypto.update = symbol(library, "EVP_DigestUpdate");
     crypto.final = symbol(library, "EVP_DigestFinal_ex");
+    __typeof__(EVP_MD_fetch) *fetch = symbol(library, "EVP_MD_fetch");
+    if (!crypto.missing)
+        crypto.sha256 = fetch(NULL, "SHA256", NULL);
+}
+
+void tt_digest_load(void)
+{
+    pthread_once(&loading, load);
 }
 
 int tt_digest_new(struct tt_digest **out, struct tt_error **err)
 {
-    pthread_once(&loading, load);
+    tt_digest_load();
     if (crypto.missing)
         return tt_fail(err, TT_UNSUPPORTED, "no SHA-256 here: %s", crypto.missing);
     EVP_MD_CTX *ctx = TT_FAULT("digest.new") ? NULL : crypto.ctx_new();
-    if (!ctx || crypto.init(ctx, crypto.sha256(), NULL) != 1) {
+    if (!ctx || !crypto.sha256 || crypto.init(ctx, crypto.sha256, NULL) != 1) {
         crypto.ctx_free(ctx);
         return tt_fail(err, TT_IO, "libcrypto refuses to compute SHA-256");
     }
@@ -75,7 +82,7 @@ int tt_digest_hex(struct tt_digest *digest, char hex[tt_digest_hex_size], struct
     if (TT_FAULT("digest.final") || crypto.final(digest->ctx, raw, NULL) != 1)
         digest->failed = true;
     bool failed = digest->failed;
-    digest->failed = crypto.init(digest->ctx, crypto.sha256(), NULL) != 1;
+    digest->failed = crypto.init(digest->ctx, crypto.sha256, NULL) != 1;
     if (failed)
         return tt_fail(err, TT_IO, "libcrypto failed to compute SHA-256");
     for (size_t i = 0; i < 32; i++) {

@@ -12,6 +12,9 @@ enum { tt_digest_hex_size = 65 }; /* 64 hex digits and a NUL */
 
 struct tt_digest;
 
+/* What the first digest does: for who changes OpenSSL's settings while other threads compute
+ * digests. */
+void tt_digest_load(void);
 /* Kind `unsupported` when libcrypto cannot be loaded. */
 int tt_digest_new(struct tt_digest **digest, struct tt_error **err);
 void tt_digest_add(struct tt_digest *digest, const void *bytes, size_t length);

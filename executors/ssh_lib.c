@@ -1,6 +1,8 @@
 #include "executors/ssh_lib.h"
 
+#include "core/digest.h"
 #include "core/fault.h"
+#include "executors/ssh_cipher.h"
 
 #include <dlfcn.h>
 #include <stdbool.h>
@@ -55,6 +57,10 @@ int tx_ssh_load(struct tt_error **err)
     int rc = find_crypto(crypto, err);
     if (rc == 0)
         rc = find_ssh2(ssh2, err);
+    if (rc == 0) {
+        tt_digest_load();
+        tx_cipher_install();
+    }
     if (rc == 0 && (TT_FAULT("ssh_lib.init") || tx_ssh2.init(0) != 0))
         rc = tt_fail(err, TT_IO, "libssh2 could not be initialised");
     loaded = rc == 0;

@@ -14,6 +14,7 @@
 #include <openssl/hmac.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
+#include <openssl/provider.h>
 
 #define TX_SSH2_FUNCTIONS(X)                                                                       \
     X(init)                                                                                        \
@@ -74,6 +75,11 @@
     X(EVP_CIPHER_CTX_new)                                                                          \
     X(EVP_CIPHER_CTX_free)                                                                         \
     X(EVP_CIPHER_CTX_set_padding)                                                                  \
+    X(EVP_CIPHER_fetch)                                                                            \
+    X(EVP_set_default_properties)                                                                  \
+    X(EVP_default_properties_is_fips_enabled)                                                      \
+    X(EVP_EncryptInit_ex)                                                                          \
+    X(EVP_EncryptUpdate)                                                                           \
     X(EVP_DecryptInit_ex)                                                                          \
     X(EVP_DecryptUpdate)                                                                           \
     X(EVP_aes_256_ctr)                                                                             \
@@ -105,6 +111,10 @@
     X(OSSL_PARAM_BLD_push_octet_string)                                                            \
     X(OSSL_PARAM_BLD_to_param)                                                                     \
     X(OSSL_PARAM_free)                                                                             \
+    X(OSSL_PARAM_set_size_t)                                                                       \
+    X(OSSL_PROVIDER_add_builtin)                                                                   \
+    X(OSSL_PROVIDER_try_load)                                                                      \
+    X(OPENSSL_cleanse)                                                                             \
     X(PEM_read_bio_PrivateKey)                                                                     \
     X(HMAC)                                                                                        \
     X(RAND_bytes)
