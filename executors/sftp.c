@@ -147,6 +147,15 @@ static void on_drop(struct tx_attached *attached)
 
 /* --- requests --- */
 
+/* Never moves more than was used: its cost stays in proportion. */
+static void drop_used(struct tt_buf *buf, size_t *used)
+{
+    if (*used < buf->length && (*used <= chunk_size || *used <= buf->length / 2))
+        return;
+    tt_buf_drop(buf, *used);
+    *used = 0;
+}
+
 static void flush(struct tx_sftp *s)
 {
     while (s->lease && s->out_at < s->out.length) {
@@ -156,12 +165,7 @@ static void flush(struct tx_sftp *s)
             break; /* a broken session is seen by the link */
         s->out_at += (size_t)n;
     }
-    if (s->out_at == s->out.length) {
-        s->out.length = s->out_at = 0;
-    } else if (s->out_at > chunk_size) {
-        tt_buf_drop(&s->out, s->out_at);
-        s->out_at = 0;
-    }
+    drop_used(&s->out, &s->out_at);
 }
 
 uint32_t tx_sftp_send_data(struct tx_sftp *s, enum tx_sftp_type type, const struct tt_buf *payload,
@@ -329,12 +333,7 @@ static void read_packets(struct tx_sftp *s)
         s->in_at += 4 + length;
         on_packet(s, tx_cursor(cursor.at, length));
     }
-    if (s->in_at == s->in.length) {
-        s->in.length = s->in_at = 0;
-    } else if (s->in_at > chunk_size) {
-        tt_buf_drop(&s->in, s->in_at);
-        s->in_at = 0;
-    }
+    drop_used(&s->in, &s->in_at);
 }
 
 /* No greeting will come. A server without SFTP may have a command in its place, which ends with a

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { max_parts = 12 };
+enum { max_parts = 12, whole_size = 64 << 10 };
 
 /* A piece of the file that was asked for. */
 struct part {
@@ -104,15 +104,17 @@ static size_t available(const struct reader *r, size_t max)
     return have < max ? have : max;
 }
 
-static void take(struct reader *r, struct tt_bytes *bytes, size_t length)
+/* A large part as it is, small ones joined: to copy 255 KiB costs more than another turn of the
+ * reader. */
+static void take(struct reader *r, struct tt_bytes *bytes, size_t max)
 {
     struct part *part = &r->parts[r->first];
-    bytes->length = length;
-    if (length && !part->given && length == part->data.length && !part->end) {
+    if (!part->given && !part->end && part->data.length >= whole_size && part->data.length <= max) {
+        bytes->length = part->data.length;
         bytes->data = tt_buf_take(&part->data);
-        part->given = 0;
         return;
     }
+    size_t length = bytes->length = available(r, max);
     bytes->data = length ? tt_alloc(length) : NULL;
     for (size_t at = 0; at < length;) {
         part = &r->parts[r->first];
@@ -144,7 +146,7 @@ static bool give(struct reader *r, struct read_op *op)
     }
     if (!r->count || !r->parts[r->first].done)
         return false;
-    take(r, &op->base.bytes, available(r, op->max));
+    take(r, &op->base.bytes, op->max);
     r->window = r->window * 2 < max_parts ? r->window * 2 : max_parts;
     drop_given(r);
     ask_ahead(r);
