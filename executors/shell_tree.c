@@ -29,8 +29,7 @@ enum { piece = 64 << 10, head_max = 256, background_ms = 10000 };
 /* The sum of what is below the current directory there: what tx_tar_sums_total says here. A name
  * with a newline in it can only make it differ. */
 static const char sum_line[] = "{ find . -type f -exec sha256sum -- {} +|"
-                               "sed -n 's/^\\\\\\{0,1\\}\\([0-9a-f]\\{64\\}\\) .*/\\1/p'|"
-                               "sort|sha256sum;}";
+                               "tr -d '\\\\'|cut -c 1-64|sort|sha256sum;}";
 
 struct moving {
     struct tt_op op;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 enum { window = 2 << 20, packet = 32 << 10 };
+enum { held_back = 64 << 10, held_back_per_ms = 128 << 10 }; /* see may_write */
 
 struct tx_channel {
     struct tx_session *session; /* held */
@@ -22,6 +23,8 @@ struct tx_channel {
     void *arg;
     bool leaving; /* nobody owns it any more */
     bool was_closed;
+    int64_t asked_at, opening_ms; /* when the open request went out; how long its answer took */
+    unsigned long widest;         /* the server's window for what is written; 0: not known */
 };
 
 static void destroy(struct tx_channel *ch)
@@ -42,6 +45,8 @@ static void call_open(struct tx_channel *ch)
 {
     LIBSSH2_SESSION *raw = tx_session_raw(ch->session);
     bool broken = TT_FAULT("ssh_channel.open");
+    if (!ch->asked_at)
+        ch->asked_at = tt_loop_now(tx_session_loop(ch->session));
     if (broken)
         tx_session_break(ch->session, tt_error_new(TT_LOST, "the connection broke"));
     else if (ch->host)
@@ -51,6 +56,7 @@ static void call_open(struct tx_channel *ch)
             tx_ssh2.channel_open_ex(raw, "session", sizeof "session" - 1, window, packet, NULL, 0);
     if (ch->raw) {
         ch->state = TX_CHANNEL_OPEN;
+        ch->opening_ms = tt_loop_now(tx_session_loop(ch->session)) - ch->asked_at;
     } else {
         int rc = broken ? LIBSSH2_ERROR_SOCKET_RECV : tx_ssh2.session_last_errno(raw);
         if (rc == LIBSSH2_ERROR_EAGAIN && !tx_session_why(ch->session))
@@ -240,11 +246,28 @@ ssize_t tx_channel_read(struct tx_channel *ch, int stream, void *to, size_t room
     return rc == -EACCES ? -EPIPE : rc;
 }
 
+/* OpenSSH's server copies all that a command has not read yet whenever more of it comes: it is sent
+ * half of the window and a bit, as long as the way is so short that this keeps it busy. It widens
+ * the window with each 96 KiB that were read; another server may wait longer, and gets all. */
+static bool may_write(struct tx_channel *ch)
+{
+    static const char openssh[] = "SSH-2.0-OpenSSH";
+    LIBSSH2_SESSION *raw = tx_session_raw(ch->session);
+    unsigned long left = tx_ssh2.channel_window_write_ex(ch->raw, NULL);
+    const char *banner = tx_ssh2.session_banner_get(raw);
+    if (!ch->asked_at || !banner || strncmp(banner, openssh, sizeof openssh - 1) != 0)
+        return true;
+    if (left > ch->widest)
+        ch->widest = left;
+    return ch->widest - left <
+           ch->widest / 2 + held_back + (uint64_t)ch->opening_ms * held_back_per_ms;
+}
+
 ssize_t tx_channel_write(struct tx_channel *ch, const void *from, size_t length)
 {
     if (tx_session_why(ch->session))
         return -EPIPE;
-    if (tx_session_backlog(ch->session) >= tx_session_full)
+    if (tx_session_backlog(ch->session) >= tx_session_full || !may_write(ch))
         return -EAGAIN;
     ssize_t n = TX_SSH2("ssh_channel.write", tx_ssh2.channel_write_ex(ch->raw, 0, from, length));
     if (n > 0)

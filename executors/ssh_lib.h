@@ -49,6 +49,7 @@
     X(channel_process_startup)                                                                     \
     X(channel_read_ex)                                                                             \
     X(channel_write_ex)                                                                            \
+    X(channel_window_write_ex)                                                                     \
     X(channel_send_eof)                                                                            \
     X(channel_eof)                                                                                 \
     X(channel_get_exit_status)                                                                     \

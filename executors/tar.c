@@ -16,6 +16,11 @@
 #include <unistd.h>
 
 enum { piece = 64 << 10 };
+/* What is not taken along is not looked for. */
+enum {
+    content_only = ARCHIVE_READDISK_NO_XATTR | ARCHIVE_READDISK_NO_ACL |
+                   ARCHIVE_READDISK_NO_FFLAGS | ARCHIVE_READDISK_NO_SPARSE
+};
 
 #define FUNCTIONS(X)                                                                               \
     X(read_new)                                                                                    \
@@ -28,6 +33,7 @@ enum { piece = 64 << 10 };
     X(read_disk_open)                                                                              \
     X(read_disk_descend)                                                                           \
     X(read_disk_set_symlink_physical)                                                              \
+    X(read_disk_set_behavior)                                                                      \
     X(write_new)                                                                                   \
     X(write_set_format_pax_restricted)                                                             \
     X(write_set_bytes_in_last_block)                                                               \
@@ -289,6 +295,7 @@ int tx_tar_tree(int fd, const char *root, tx_tar_wanted *wanted, void *arg,
         return rc < 0 ? rc : -TT_IO;
     struct archive *disk = lib.read_disk_new();
     if (!disk || TT_FAULT("tar.disk") || lib.read_disk_set_symlink_physical(disk) != ARCHIVE_OK ||
+        lib.read_disk_set_behavior(disk, content_only) != ARCHIVE_OK ||
         lib.read_disk_open(disk, root) != ARCHIVE_OK)
         rc = tt_fail(err, TT_IO, "%s can't be walked", root);
     else
