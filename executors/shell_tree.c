@@ -26,8 +26,9 @@
 
 enum { piece = 64 << 10, head_max = 256, background_ms = 10000 };
 
-/* The sum of what is below the current directory there: what tx_tar_sums_total says here. A name
- * with a newline in it can only make it differ. */
+/* The sum of what is below the current directory there: what tx_tar_sums_total says here. GNU's
+ * sha256sum puts a backslash before the line of a name that it escaped; where it does not, a name
+ * with a newline in it can only make the sum differ. */
 static const char sum_line[] = "{ find . -type f -exec sha256sum -- {} +|"
                                "tr -d '\\\\'|cut -c 1-64|sort|sha256sum;}";
 

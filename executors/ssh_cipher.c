@@ -191,7 +191,8 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in
 
 void tx_cipher_install(void)
 {
-    if (TT_FAULT("ssh_cipher.install") || tx_crypto.EVP_default_properties_is_fips_enabled(NULL))
+    if (own || TT_FAULT("ssh_cipher.install") ||
+        tx_crypto.EVP_default_properties_is_fips_enabled(NULL))
         return;
     own = tx_crypto.EVP_CIPHER_fetch(NULL, "AES-128-CTR", NULL);
     if (own && tx_crypto.OSSL_PROVIDER_add_builtin(NULL, "tutti", provider_init) == 1)

@@ -6,8 +6,8 @@
 #define TX_SSH_CIPHER_H
 
 /* From then on, whoever asks OpenSSL for AES-128-CTR without naming a provider gets this one. Where
- * that is not possible, or FIPS is required, nothing changes. Once, on the loop thread, with no
- * other thread fetching an algorithm. */
+ * that is not possible, or FIPS is required, nothing changes. Again it does nothing. Loop thread;
+ * no other thread may be looking for an algorithm. */
 void tx_cipher_install(void);
 
 #endif

@@ -58,7 +58,7 @@ int tx_ssh_load(struct tt_error **err)
     if (rc == 0)
         rc = find_ssh2(ssh2, err);
     if (rc == 0) {
-        tt_digest_load();
+        tt_digest_load(); /* what other threads use is found before its setting changes */
         tx_cipher_install();
     }
     if (rc == 0 && (TT_FAULT("ssh_lib.init") || tx_ssh2.init(0) != 0))
