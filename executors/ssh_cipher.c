@@ -6,7 +6,6 @@
 
 #include <openssl/core_dispatch.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,25 +70,28 @@ static int stream_on(struct cipher *cipher)
 }
 
 /* out may be in. */
-static void add_stream(unsigned char *out, const unsigned char *in, const unsigned char *stream,
-                       size_t length)
+__attribute__((noinline)) static int update(struct cipher *cipher, unsigned char *out,
+                                            const unsigned char *in, size_t length)
 {
-    for (size_t i = 0; i < length; i++)
-        out[i] = in[i] ^ stream[i];
+    while (length) {
+        if (cipher->used == stream_size && !stream_on(cipher))
+            return 0;
+        size_t piece = stream_size - cipher->used;
+        if (piece > length)
+            piece = length;
+        for (size_t i = 0; i < piece; i++)
+            out[i] = in[i] ^ cipher->stream[cipher->used + i];
+        cipher->used += piece;
+        out += piece;
+        in += piece;
+        length -= piece;
+    }
+    return 1;
 }
 
-/* The same for what libssh2 asks for. */
-static void add_block(unsigned char *out, const unsigned char *in, const unsigned char *stream)
-{
-    uint64_t words[2], more[2];
-    memcpy(words, in, sizeof words);
-    memcpy(more, stream, sizeof more);
-    words[0] ^= more[0];
-    words[1] ^= more[1];
-    memcpy(out, words, sizeof words);
-}
+typedef unsigned char block __attribute__((vector_size(16), aligned(1), may_alias));
 
-/* out may be in. */
+/* What libssh2 asks for, a block, has the short way. */
 static int cipher_update(void *arg, unsigned char *out, size_t *made, size_t room,
                          const unsigned char *in, size_t length)
 {
@@ -97,21 +99,10 @@ static int cipher_update(void *arg, unsigned char *out, size_t *made, size_t roo
     if (room < length)
         return 0;
     *made = length;
-    while (length) {
-        if (cipher->used == stream_size && !stream_on(cipher))
-            return 0;
-        size_t piece = stream_size - cipher->used;
-        if (piece > length)
-            piece = length;
-        if (piece == 16)
-            add_block(out, in, cipher->stream + cipher->used);
-        else
-            add_stream(out, in, cipher->stream + cipher->used, piece);
-        cipher->used += piece;
-        out += piece;
-        in += piece;
-        length -= piece;
-    }
+    if (length != sizeof(block) || cipher->used > stream_size - sizeof(block))
+        return update(cipher, out, in, length);
+    *(block *)out = *(const block *)in ^ *(const block *)(cipher->stream + cipher->used);
+    cipher->used += sizeof(block);
     return 1;
 }
 
