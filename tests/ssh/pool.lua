@@ -45,6 +45,14 @@ t.describe("limits of the server", function()
     t.near(tutti.now() - from, 2, 1)
     t.has(e.message, "2s")
   end)
+  t.it("a server that shuts an address out for a while is waited for", function()
+    local server = ssh.server { SSHD_PENALTIES = "noauth:3s min:3s" }
+    tutti.here:run { "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/" .. server.port .. "; read -r x <&3" }
+    t.eq(server.env():run("echo in").stdout, "in\n")
+    if t.slurp(server.dir .. "/sshd_config"):find "PerSourcePenalties" then -- from OpenSSH 9.8 on
+      t.has(t.slurp(server.dir .. "/log"), "penalty")
+    end
+  end)
 end)
 
 t.describe("what is refused before it is sent", function()
