@@ -8,7 +8,7 @@
 #include <string.h>
 
 enum { window = 2 << 20, packet = 32 << 10 };
-enum { held_back = 64 << 10, held_back_per_ms = 128 << 10 }; /* see may_write */
+enum { ahead_more = 64 << 10, ahead_per_ms = 128 << 10 }; /* see may_write */
 
 struct tx_channel {
     struct tx_session *session; /* held */
@@ -260,7 +260,7 @@ static bool may_write(struct tx_channel *ch)
     if (left > ch->widest)
         ch->widest = left;
     return ch->widest - left <
-           ch->widest / 2 + held_back + (uint64_t)ch->opening_ms * held_back_per_ms;
+           ch->widest / 2 + ahead_more + (uint64_t)ch->opening_ms * ahead_per_ms;
 }
 
 ssize_t tx_channel_write(struct tx_channel *ch, const void *from, size_t length)

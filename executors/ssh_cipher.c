@@ -60,13 +60,18 @@ static int cipher_init(void *arg, const unsigned char *key, size_t key_length,
     return tx_crypto.EVP_EncryptInit_ex(cipher->inner, NULL, NULL, key, iv);
 }
 
+/* When it fails, all of the old stream stays used: nothing is ever sent without one. */
 static int stream_on(struct cipher *cipher)
 {
     static const unsigned char zeros[stream_size];
     int made = 0;
+    if (tx_crypto.EVP_EncryptUpdate(cipher->inner, cipher->stream, &made, zeros, stream_size) !=
+            1 ||
+        made != stream_size)
+        return 0;
     cipher->used = 0;
     cipher->begun = true;
-    return tx_crypto.EVP_EncryptUpdate(cipher->inner, cipher->stream, &made, zeros, stream_size);
+    return 1;
 }
 
 /* out may be in. */

@@ -141,6 +141,17 @@ static void starts_anew_with_another_iv(void **state)
     EVP_CIPHER_CTX_free(ctx);
 }
 
+static void encrypts_nothing_without_a_key(void **state)
+{
+    unsigned char out[16];
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+    (void)state;
+    assert_int_equal(EVP_CipherInit_ex(ctx, ahead, NULL, NULL, NULL, 1), 1);
+    for (int again = 0; again < 3; again++)
+        assert_int_not_equal(EVP_Cipher(ctx, out, text, sizeof out), sizeof out);
+    EVP_CIPHER_CTX_free(ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -148,6 +159,7 @@ int main(void)
         cmocka_unit_test(knows_the_standards_example),
         cmocka_unit_test(takes_pieces_of_any_length),
         cmocka_unit_test(starts_anew_with_another_iv),
+        cmocka_unit_test(encrypts_nothing_without_a_key),
     };
     return cmocka_run_group_tests(tests, load, unload);
 }
