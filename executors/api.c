@@ -1,9 +1,9 @@
 #include "executors/api.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/json.h"
-#include "executors/steps.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+#include "core/base/json.h"
 
 #include <stdlib.h>
 #include <string.h>

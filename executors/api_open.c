@@ -1,7 +1,7 @@
 /* tx_api_open: calls whose reply is a stream. */
-#include "core/alloc.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
 #include "executors/api.h"
-#include "executors/steps.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 #include "executors/curl_lib.h"
 
-#include "core/fault.h"
+#include "core/base/fault.h"
 
 #include <dlfcn.h>
 #include <stdbool.h>

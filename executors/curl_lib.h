@@ -3,7 +3,7 @@
 #ifndef TX_CURL_LIB_H
 #define TX_CURL_LIB_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #define CURL_DISABLE_TYPECHECK
 #include <curl/curl.h>

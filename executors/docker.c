@@ -1,7 +1,7 @@
 #include "executors/docker.h"
 
-#include "core/alloc.h"
-#include "core/files.h"
+#include "core/base/alloc.h"
+#include "core/files/files.h"
 #include "executors/docker_events.h"
 #include "executors/docker_exec.h"
 #include "executors/docker_files.h"

@@ -3,7 +3,7 @@
 #ifndef TX_DOCKER_H
 #define TX_DOCKER_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 #include "executors/docker_api.h"
 
 /* An environment for a running container, by its name or id (checked, copied). The daemon is

@@ -1,9 +1,9 @@
 #include "executors/docker_api.h"
 
-#include "core/alloc.h"
-#include "core/digest.h"
-#include "core/fault.h"
-#include "core/json.h"
+#include "core/base/alloc.h"
+#include "core/base/digest.h"
+#include "core/base/fault.h"
+#include "core/base/json.h"
 #include "executors/docker_events.h"
 
 #include <stdlib.h>

@@ -1,13 +1,13 @@
 /* Files of a container by GET, HEAD and PUT of /containers/ID/archive. Archives pass through files
  * without a name here; libarchive runs on worker threads. */
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/fd_file.h"
-#include "core/json.h"
-#include "executors/base64.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/base64.h"
+#include "core/base/fault.h"
+#include "core/base/json.h"
+#include "core/files/fd_file.h"
 #include "executors/docker_files.h"
 #include "executors/docker_send.h"
-#include "executors/steps.h"
 #include "executors/tar.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* Writing to a container by PUT of /containers/ID/archive: a file, a directory, a symlink. */
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/docker_files.h"
 #include "executors/docker_send.h"
-#include "executors/steps.h"
 #include "executors/tar.h"
 
 #include <errno.h>

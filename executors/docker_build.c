@@ -1,8 +1,8 @@
 #include "executors/docker_build.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "executors/steps.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/tar.h"
 
 #include <errno.h>

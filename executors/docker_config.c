@@ -1,7 +1,7 @@
 /* The configuration of a container from options. Pure. */
-#include "core/alloc.h"
+#include "core/base/alloc.h"
+#include "core/base/number.h"
 #include "executors/docker_image.h"
-#include "executors/number.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "executors/docker_events.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/json.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+#include "core/base/json.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+#include "core/base/number.h"
 #include "executors/docker_exec_internal.h"
 #include "executors/docker_once.h"
-#include "executors/number.h"
-#include "executors/steps.h"
 
 #include <errno.h>
 #include <signal.h>

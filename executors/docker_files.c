@@ -1,10 +1,10 @@
 #include "executors/docker_files.h"
 
-#include "core/alloc.h"
-#include "core/digest.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/digest.h"
 #include "executors/docker_image.h"
 #include "executors/shell_files.h"
-#include "executors/steps.h"
 
 #include <stdlib.h>
 #include <string.h>

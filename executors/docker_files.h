@@ -5,7 +5,7 @@
 #ifndef TX_DOCKER_FILES_H
 #define TX_DOCKER_FILES_H
 
-#include "core/files.h"
+#include "core/files/files.h"
 #include "executors/docker_exec.h"
 
 extern const struct tt_file_class tx_docker_files;

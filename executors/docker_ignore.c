@@ -1,7 +1,7 @@
 /* .dockerignore: a pattern a line, `!` takes back, the last one that matches a path or a folder
  * above it decides. */
-#include "core/alloc.h"
-#include "core/glob.h"
+#include "core/base/alloc.h"
+#include "core/base/glob.h"
 #include "executors/docker_build.h"
 
 #include <stdlib.h>

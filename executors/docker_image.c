@@ -1,8 +1,9 @@
 #include "executors/docker_image.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/files.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+#include "core/files/files.h"
 #include "executors/docker_events.h"
 #include "executors/docker_exec.h"
 #include "executors/docker_files.h"
@@ -10,7 +11,6 @@
 #include "executors/docker_pull.h"
 #include "executors/http_stream.h"
 #include "executors/shell_agent.h"
-#include "executors/steps.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #ifndef TX_DOCKER_IMAGE_H
 #define TX_DOCKER_IMAGE_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 #include "executors/docker_api.h"
 
 enum tx_pull { TX_PULL_MISSING, TX_PULL_ALWAYS, TX_PULL_NEVER };

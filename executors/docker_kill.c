@@ -2,11 +2,11 @@
  * process group that the shim reported. Without a shell in the image, the daemon names the process
  * of this machine, which is signalled from here when the daemon runs here and the process is seen
  * to belong to that container. */
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/docker_exec_internal.h"
 #include "executors/docker_once.h"
-#include "executors/steps.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,12 +3,12 @@
  * as words is then run by the daemon alone.
  *
  * Once the exec may run, a cancelled start waits for the report and kills what it started. */
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/docker_exec_internal.h"
 #include "executors/docker_once.h"
 #include "executors/shim_container.h"
-#include "executors/steps.h"
 
 #include <signal.h>
 #include <stdlib.h>

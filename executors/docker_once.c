@@ -1,10 +1,10 @@
 #include "executors/docker_once.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/docker_stream.h"
 #include "executors/http_stream.h"
-#include "executors/steps.h"
 
 #include <stdlib.h>
 #include <string.h>

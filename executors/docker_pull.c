@@ -1,10 +1,10 @@
 #include "executors/docker_pull.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/json.h"
-#include "executors/base64.h"
-#include "executors/steps.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/base64.h"
+#include "core/base/fault.h"
+#include "core/base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 #include "executors/docker_send.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/docker_pull.h"
-#include "executors/steps.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef TX_DOCKER_SEND_H
 #define TX_DOCKER_SEND_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 #include "executors/docker_api.h"
 
 struct tx_docker_request {

@@ -6,7 +6,7 @@
 #ifndef TX_DOCKER_STREAM_H
 #define TX_DOCKER_STREAM_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* Containers that a killed tutti left behind: their label names a process of this machine. */
-#include "core/alloc.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
 #include "executors/docker_image.h"
-#include "executors/steps.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 #include "executors/fake.h"
 
-#include "core/alloc.h"
-#include "core/files.h"
+#include "core/base/alloc.h"
+#include "core/files/files.h"
 #include "executors/local_files.h"
 
 #include <errno.h>

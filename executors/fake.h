@@ -6,8 +6,8 @@
 #ifndef TX_FAKE_H
 #define TX_FAKE_H
 
-#include "core/buf.h"
-#include "core/exec.h"
+#include "core/base/buf.h"
+#include "core/env/exec.h"
 
 struct tx_fake_output {
     int64_t at; /* ms from the start; also after the end: a grandchild that holds the streams */

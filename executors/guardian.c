@@ -1,6 +1,6 @@
 #include "executors/guardian.h"
 
-#include "core/fault.h"
+#include "core/base/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>

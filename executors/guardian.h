@@ -8,7 +8,7 @@
 #ifndef TX_GUARDIAN_H
 #define TX_GUARDIAN_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 #include "executors/held.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,8 @@
 #ifndef TX_HELD_H
 #define TX_HELD_H
 
-#include "core/buf.h"
-#include "core/exec.h"
+#include "core/base/buf.h"
+#include "core/env/exec.h"
 
 struct tx_held_read;
 struct tx_held_wait;

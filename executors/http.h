@@ -10,8 +10,8 @@
 #ifndef TX_HTTP_H
 #define TX_HTTP_H
 
-#include "core/buf.h"
-#include "core/exec.h"
+#include "core/base/buf.h"
+#include "core/env/exec.h"
 
 struct tx_http;
 

@@ -1,8 +1,8 @@
 /* tx_http_call: a whole exchange with a bounded reply. */
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/http.h"
-#include "executors/steps.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Exchanges: a request through libcurl, its bodies pulled and pushed with credit. */
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/http_internal.h"
 
 #include <errno.h>

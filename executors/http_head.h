@@ -3,8 +3,8 @@
 #ifndef TX_HTTP_HEAD_H
 #define TX_HTTP_HEAD_H
 
-#include "core/buf.h"
-#include "core/error.h"
+#include "core/base/buf.h"
+#include "core/base/error.h"
 
 enum { tx_head_max = 64 << 10 };
 

@@ -1,7 +1,7 @@
 #include "executors/http_stream.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/http_head.h"
 #include "executors/http_internal.h"
 

@@ -1,11 +1,11 @@
 #include "executors/k8s.h"
 
-#include "core/alloc.h"
-#include "core/files.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/files/files.h"
 #include "executors/k8s_exec.h"
 #include "executors/k8s_select.h"
 #include "executors/shell_files.h"
-#include "executors/steps.h"
 
 #include <stdlib.h>
 

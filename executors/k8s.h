@@ -4,7 +4,7 @@
 #ifndef TX_K8S_H
 #define TX_K8S_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 #include "executors/k8s_api.h"
 
 /* One of pod, deployment and selector. All copied. */

@@ -1,12 +1,12 @@
 #include "executors/k8s_api.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/json.h"
-#include "executors/base64.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/base64.h"
+#include "core/base/fault.h"
+#include "core/base/json.h"
 #include "executors/curl_lib.h"
 #include "executors/k8s_login.h"
-#include "executors/steps.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/k8s_exec_internal.h"
 #include "executors/k8s_watch.h"
 #include "executors/shim_pod.h"
-#include "executors/steps.h"
 
 #include <errno.h>
 #include <signal.h>

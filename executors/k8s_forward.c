@@ -1,7 +1,7 @@
 #include "executors/k8s_forward.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/ws.h"
 
 #include <arpa/inet.h>

@@ -1,13 +1,13 @@
 #include "executors/k8s_job.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/docker_image.h"
 #include "executors/k8s_exec_internal.h"
 #include "executors/k8s_watch.h"
 #include "executors/no_files.h"
 #include "executors/shim_pod.h"
-#include "executors/steps.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #ifndef TX_K8S_JOB_H
 #define TX_K8S_JOB_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 #include "executors/k8s_api.h"
 
 struct tx_k8s_job_options {

@@ -4,11 +4,11 @@
  *
  * A start that is cancelled lets go of the connection, which ends the shim and with it the command.
  */
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/k8s_exec_internal.h"
 #include "executors/shim_pod.h"
-#include "executors/steps.h"
 
 #include <stdlib.h>
 #include <string.h>

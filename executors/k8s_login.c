@@ -1,11 +1,11 @@
 #include "executors/k8s_login.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/json.h"
-#include "core/proc.h"
+#include "core/base/alloc.h"
+#include "core/base/base64.h"
+#include "core/base/fault.h"
+#include "core/base/json.h"
+#include "core/env/proc.h"
 #include "executors/api.h"
-#include "executors/base64.h"
 #include "executors/k8s_api.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
 /* What an exec in a pod is addressed with, what its end says, and small commands of our own. */
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/json.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+#include "core/base/json.h"
+#include "core/base/number.h"
 #include "executors/k8s_exec.h"
-#include "executors/number.h"
-#include "executors/steps.h"
 #include "executors/ws.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #include "executors/k8s_select.h"
 
-#include "core/alloc.h"
-#include "executors/steps.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 #include "executors/k8s_watch.h"
 
-#include "core/alloc.h"
-#include "core/json.h"
-#include "executors/steps.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/json.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "executors/known_hosts.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/pack.h"
 
 #include <ctype.h>

@@ -5,7 +5,7 @@
 #ifndef TX_KNOWN_HOSTS_H
 #define TX_KNOWN_HOSTS_H
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,9 +1,9 @@
 #include "executors/kubeconfig.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/base64.h"
+#include "core/base/fault.h"
 #include "executors/api.h"
-#include "executors/base64.h"
 #include "executors/yaml.h"
 
 #include <errno.h>

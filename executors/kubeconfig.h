@@ -7,7 +7,7 @@
 #ifndef TX_KUBECONFIG_H
 #define TX_KUBECONFIG_H
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "executors/http.h"
 
 #include <jansson.h>

@@ -1,7 +1,7 @@
 #include "executors/local.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/local_files.h"
 #include "executors/local_process.h"
 #include "executors/orphans.h"

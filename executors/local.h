@@ -7,7 +7,7 @@
 #ifndef TX_LOCAL_H
 #define TX_LOCAL_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 
 /* Once per loop. Also makes sure of what spawning needs from the process: descriptors 0-2 are open,
  * SIGPIPE is ignored, SIGCHLD is not. As process 1 of a container it reaps orphans. NULL on

@@ -1,10 +1,10 @@
 #include "executors/local_files.h"
 
+#include "core/files/tree.h"
 #include "executors/local_stream.h"
-#include "executors/local_tree.h"
 
-#include "core/alloc.h"
-#include "core/call.h"
+#include "core/async/work.h"
+#include "core/base/alloc.h"
 
 #include <stdlib.h>
 

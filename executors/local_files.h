@@ -8,7 +8,7 @@
 #ifndef TX_LOCAL_FILES_H
 #define TX_LOCAL_FILES_H
 
-#include "core/files.h"
+#include "core/files/files.h"
 
 extern const struct tt_file_class tx_local_files;
 

@@ -2,8 +2,8 @@
  * because they may have had children meanwhile. */
 #include "executors/local_group.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/guardian.h"
 
 #include <dirent.h>

@@ -2,7 +2,7 @@
 #ifndef TX_LOCAL_GROUP_H
 #define TX_LOCAL_GROUP_H
 
-#include "core/op.h"
+#include "core/async/op.h"
 #include "executors/watch.h"
 
 /* Finishes once no living process of the group is left. Reads /proc when some is. */

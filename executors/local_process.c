@@ -3,8 +3,8 @@
  * the watcher, to be reaped when it ends after all. */
 #include "executors/local_process.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/local_group.h"
 
 #include <errno.h>

@@ -8,7 +8,7 @@
 #ifndef TX_LOCAL_SPAWN_H
 #define TX_LOCAL_SPAWN_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 #include "executors/guardian.h"
 #include "executors/local_user.h"
 

@@ -1,10 +1,10 @@
 #include "executors/local_stream.h"
 
-#include "executors/local_tree.h"
+#include "core/files/tree.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/fd_file.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+#include "core/files/fd_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

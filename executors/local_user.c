@@ -1,7 +1,7 @@
 #include "executors/local_user.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 
 #include <errno.h>
 #include <grp.h>

@@ -2,7 +2,7 @@
 #ifndef TX_LOCAL_USER_H
 #define TX_LOCAL_USER_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #include <sys/types.h>
 

@@ -2,7 +2,7 @@
 #ifndef TX_NO_FILES_H
 #define TX_NO_FILES_H
 
-#include "core/files.h"
+#include "core/files/files.h"
 
 extern const struct tt_file_class tx_no_files;
 

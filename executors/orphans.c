@@ -1,6 +1,6 @@
 #include "executors/orphans.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/guardian.h"
 
 #include <signal.h>

@@ -2,7 +2,7 @@
 #ifndef TX_ORPHANS_H
 #define TX_ORPHANS_H
 
-#include "core/loop.h"
+#include "core/async/loop.h"
 
 struct tx_orphans;
 

@@ -3,7 +3,7 @@
 #ifndef TX_PACK_H
 #define TX_PACK_H
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 
 #include <stdint.h>
 #include <string.h>

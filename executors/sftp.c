@@ -1,7 +1,7 @@
 #include "executors/sftp.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/sftp_pending.h"
 
 #include <errno.h>

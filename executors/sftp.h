@@ -4,7 +4,7 @@
 #ifndef TX_SFTP_H
 #define TX_SFTP_H
 
-#include "core/files.h"
+#include "core/files/files.h"
 #include "executors/pack.h"
 #include "executors/ssh_host.h"
 

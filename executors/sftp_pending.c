@@ -1,6 +1,6 @@
 #include "executors/sftp_pending.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 
 #include <stdlib.h>
 

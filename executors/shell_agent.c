@@ -1,8 +1,8 @@
 #include "executors/shell_agent.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/quote.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+#include "core/base/quote.h"
 #include "executors/shim.h"
 
 #include <signal.h>

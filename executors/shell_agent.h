@@ -8,8 +8,8 @@
 #ifndef TX_SHELL_AGENT_H
 #define TX_SHELL_AGENT_H
 
-#include "core/buf.h"
-#include "core/exec.h"
+#include "core/base/buf.h"
+#include "core/env/exec.h"
 
 enum { tx_agent_input_max = 256 << 10 };
 

@@ -4,11 +4,11 @@
  * is the output of a `cat`. Writing: a small content is kept until it is committed, a large one
  * goes into the temporary file through a `cat`; committing gives the temporary file the old one's
  * mode and owner, compares its size, and renames it. */
-#include "core/alloc.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
 #include "executors/shell_agent.h"
 #include "executors/shell_files.h"
 #include "executors/shim.h"
-#include "executors/steps.h"
 
 #include <signal.h>
 #include <stdlib.h>

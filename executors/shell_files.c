@@ -1,9 +1,9 @@
 #include "executors/shell_files.h"
 
-#include "core/alloc.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
 #include "executors/shell_agent.h"
 #include "executors/shim.h"
-#include "executors/steps.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,8 +5,8 @@
 #ifndef TX_SHELL_FILES_H
 #define TX_SHELL_FILES_H
 
-#include "core/buf.h"
-#include "core/files.h"
+#include "core/base/buf.h"
+#include "core/files/files.h"
 
 extern const struct tt_file_class tx_shell_files;
 

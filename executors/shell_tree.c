@@ -5,14 +5,14 @@
  * are the SHA-256 of all contents, sorted. Whatever stands in the way (no tar, a place that is
  * taken, a file that may not be read, a full disk) is `unsupported`: file by file it goes, or
  * says what is wrong. */
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/fd_file.h"
-#include "core/proc.h"
-#include "executors/local_tree.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+#include "core/env/proc.h"
+#include "core/files/fd_file.h"
+#include "core/files/tree.h"
 #include "executors/shell_files.h"
 #include "executors/shim.h"
-#include "executors/steps.h"
 #include "executors/tar.h"
 
 #include <errno.h>

@@ -22,8 +22,8 @@
 #ifndef TX_SHIM_H
 #define TX_SHIM_H
 
-#include "core/buf.h"
-#include "core/exec.h"
+#include "core/base/buf.h"
+#include "core/env/exec.h"
 
 enum { tx_nonce_size = 17 }; /* 16 hex digits and a NUL */
 

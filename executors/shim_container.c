@@ -1,7 +1,7 @@
 #include "executors/shim_container.h"
 
-#include "core/alloc.h"
-#include "core/quote.h"
+#include "core/base/alloc.h"
+#include "core/base/quote.h"
 
 #include <stdlib.h>
 #include <string.h>

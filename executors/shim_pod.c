@@ -1,6 +1,6 @@
 #include "executors/shim_pod.h"
 
-#include "core/quote.h"
+#include "core/base/quote.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "executors/ssh.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/ssh_files.h"
 #include "executors/ssh_host.h"
 #include "executors/ssh_internal.h"

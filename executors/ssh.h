@@ -11,7 +11,7 @@
 #ifndef TX_SSH_H
 #define TX_SSH_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 #include "executors/ssh_settings.h"
 
 /* Everything is copied. Zero or NULL: not given. */

@@ -1,7 +1,7 @@
 #include "executors/ssh_agent.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/pack.h"
 
 #include <errno.h>

@@ -4,8 +4,8 @@
 #ifndef TX_SSH_AGENT_H
 #define TX_SSH_AGENT_H
 
-#include "core/buf.h"
-#include "core/exec.h"
+#include "core/base/buf.h"
+#include "core/env/exec.h"
 
 struct tx_agent_key {
     struct tt_buf blob;

@@ -1,6 +1,6 @@
 #include "executors/ssh_auth.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/pack.h"
 #include "executors/ssh_agent.h"
 #include "executors/ssh_keyfiles.h"

@@ -1,7 +1,7 @@
 #include "executors/ssh_channel.h"
 
-#include "core/alloc.h"
-#include "core/proc.h"
+#include "core/base/alloc.h"
+#include "core/env/proc.h"
 
 #include <errno.h>
 #include <stdlib.h>

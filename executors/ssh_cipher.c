@@ -1,7 +1,7 @@
 #include "executors/ssh_cipher.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/ssh_lib.h"
 
 #include <openssl/core_dispatch.h>

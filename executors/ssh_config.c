@@ -1,8 +1,8 @@
 #include "executors/ssh_config.h"
 
-#include "core/alloc.h"
-#include "core/proc.h"
-#include "executors/number.h"
+#include "core/base/alloc.h"
+#include "core/base/number.h"
+#include "core/env/proc.h"
 #include "executors/ssh_keyfiles.h"
 
 #include <ctype.h>

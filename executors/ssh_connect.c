@@ -1,6 +1,6 @@
 #include "executors/ssh_pool.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/ssh_login.h"
 #include "executors/ssh_via.h"
 

@@ -1,11 +1,11 @@
 #include "executors/ssh_digest.h"
 
-#include "core/alloc.h"
-#include "core/digest.h"
-#include "core/proc.h"
-#include "core/quote.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/digest.h"
+#include "core/base/quote.h"
+#include "core/env/proc.h"
 #include "executors/ssh_stream.h"
-#include "executors/steps.h"
 
 #include <stdlib.h>
 #include <string.h>

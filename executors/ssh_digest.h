@@ -3,7 +3,7 @@
 #ifndef TX_SSH_DIGEST_H
 #define TX_SSH_DIGEST_H
 
-#include "core/files.h"
+#include "core/files/files.h"
 
 enum { tx_digest_read_back_max = 256 << 10 }; /* smaller: reading it back is cheaper */
 

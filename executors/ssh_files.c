@@ -1,6 +1,6 @@
 #include "executors/ssh_files.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/shell_files.h"
 #include "executors/ssh_digest.h"
 #include "executors/ssh_stream.h"

@@ -2,7 +2,7 @@
 #ifndef TX_SSH_FILES_H
 #define TX_SSH_FILES_H
 
-#include "core/files.h"
+#include "core/files/files.h"
 
 extern const struct tt_file_class tx_ssh_files;
 

@@ -1,6 +1,6 @@
 #include "executors/ssh_guard.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/ssh_run.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #ifndef TX_SSH_GUARD_H
 #define TX_SSH_GUARD_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 #include "executors/ssh_host.h"
 
 struct tx_guard;

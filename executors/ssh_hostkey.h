@@ -3,7 +3,7 @@
 #ifndef TX_SSH_HOSTKEY_H
 #define TX_SSH_HOSTKEY_H
 
-#include "core/op.h"
+#include "core/async/op.h"
 #include "executors/known_hosts.h"
 #include "executors/ssh_session.h"
 #include "executors/ssh_settings.h"

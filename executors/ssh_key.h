@@ -6,8 +6,8 @@
 #ifndef TX_SSH_KEY_H
 #define TX_SSH_KEY_H
 
-#include "core/buf.h"
-#include "core/error.h"
+#include "core/base/buf.h"
+#include "core/base/error.h"
 
 #include <stdbool.h>
 

@@ -1,7 +1,7 @@
 #include "executors/ssh_keyfiles.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/known_hosts.h"
 #include "executors/pack.h"
 

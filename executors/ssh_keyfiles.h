@@ -3,7 +3,7 @@
 #ifndef TX_SSH_KEYFILES_H
 #define TX_SSH_KEYFILES_H
 
-#include "core/op.h"
+#include "core/async/op.h"
 #include "executors/ssh_key.h"
 #include "executors/ssh_settings.h"
 

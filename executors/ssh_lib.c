@@ -1,7 +1,7 @@
 #include "executors/ssh_lib.h"
 
-#include "core/digest.h"
-#include "core/fault.h"
+#include "core/base/digest.h"
+#include "core/base/fault.h"
 #include "executors/ssh_cipher.h"
 
 #include <dlfcn.h>

@@ -4,7 +4,7 @@
 #ifndef TX_SSH_LIB_H
 #define TX_SSH_LIB_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #define LIBSSH2_DISABLE_DEPRECATION /* 1.11 deprecates names that 1.10 needs */
 #include <libssh2.h>

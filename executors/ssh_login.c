@@ -1,6 +1,6 @@
 #include "executors/ssh_login.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/ssh_auth.h"
 #include "executors/ssh_hostkey.h"
 #include "executors/ssh_methods.h"

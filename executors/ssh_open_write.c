@@ -1,6 +1,6 @@
 /* Opening a remote file to write it: follows links, looks at what stands there, and makes the
  * temporary beside it, with its owner. */
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/ssh_stream.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #ifndef TX_SSH_OWN_OPTIONS_H
 #define TX_SSH_OWN_OPTIONS_H
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "executors/ssh.h"
 
 struct tx_own_options {

@@ -1,5 +1,5 @@
 /* Reading a remote file as a stream, several requests ahead of the reader. */
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/ssh_stream.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* Removing a remote file or tree, never through a symlink. Directories are listed one after the
  * other, what is in them is removed with many requests in flight, and at last the directories
  * themselves, the innermost first. */
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/ssh_stream.h"
 
 #include <stdlib.h>

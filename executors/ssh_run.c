@@ -1,6 +1,6 @@
 #include "executors/ssh_run.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/shim.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #ifndef TX_SSH_RUN_H
 #define TX_SSH_RUN_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 #include "executors/ssh_host.h"
 
 struct tx_run;

@@ -9,8 +9,8 @@
 #ifndef TX_SSH_SESSION_H
 #define TX_SSH_SESSION_H
 
-#include "core/buf.h"
-#include "core/fault.h"
+#include "core/base/buf.h"
+#include "core/base/fault.h"
 #include "executors/ssh_lib.h"
 #include "executors/ssh_wire.h"
 

@@ -1,6 +1,6 @@
 #include "executors/ssh_settings.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "executors/ssh_task.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/ssh_internal.h"
 
 #include <stdlib.h>

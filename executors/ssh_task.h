@@ -33,7 +33,7 @@ struct tx_task {
     bool retried; /* … and lost with its connection, before any answer: begun again on another */
 };
 
-/* The class says what is freed with it: one of core/files.h's free functions. */
+/* The class says what is freed with it: one of core/files/files.h's free functions. */
 struct tx_task *tx_task_new(struct tt_env *env, struct tt_scope *scope,
                             const struct tt_op_class *class_, const char *what, const char *path,
                             void (*go)(struct tx_task *task));

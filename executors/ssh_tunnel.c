@@ -1,6 +1,6 @@
 #include "executors/ssh_tunnel.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/ssh_internal.h"
 #include "executors/ssh_relay.h"
 

@@ -3,7 +3,7 @@
 #ifndef TX_SSH_TUNNEL_H
 #define TX_SSH_TUNNEL_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 
 struct tx_tunnel;
 

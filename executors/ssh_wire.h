@@ -6,7 +6,7 @@
 #ifndef TX_SSH_WIRE_H
 #define TX_SSH_WIRE_H
 
-#include "core/op.h"
+#include "core/async/op.h"
 
 #include <sys/types.h>
 

@@ -1,10 +1,10 @@
 /* Writing an open remote file as a stream: many requests in flight, renamed into place when all of
  * it has arrived. */
-#include "core/alloc.h"
-#include "core/digest.h"
+#include "core/async/steps.h"
+#include "core/base/alloc.h"
+#include "core/base/digest.h"
 #include "executors/ssh_digest.h"
 #include "executors/ssh_stream.h"
-#include "executors/steps.h"
 
 #include <stdlib.h>
 #include <string.h>

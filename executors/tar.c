@@ -1,7 +1,7 @@
 #include "executors/tar.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 
 #include <archive.h>
 #include <archive_entry.h>

@@ -3,8 +3,8 @@
 #ifndef TX_TAR_H
 #define TX_TAR_H
 
-#include "core/buf.h"
-#include "core/digest.h"
+#include "core/base/buf.h"
+#include "core/base/digest.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -7,7 +7,7 @@
 #ifndef TX_WATCH_H
 #define TX_WATCH_H
 
-#include "core/loop.h"
+#include "core/async/loop.h"
 
 #include <sys/epoll.h>
 

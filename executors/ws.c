@@ -1,7 +1,7 @@
 #include "executors/ws.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 
 #include <dlfcn.h>
 #include <stdlib.h>

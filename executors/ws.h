@@ -4,8 +4,8 @@
 #ifndef TX_WS_H
 #define TX_WS_H
 
-#include "core/buf.h"
-#include "core/error.h"
+#include "core/base/buf.h"
+#include "core/base/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
 #ifndef TX_YAML_H
 #define TX_YAML_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #include <jansson.h>
 

@@ -1,6 +1,6 @@
 #include "lua/gate.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "lua/task.h"
 
 #include <lauxlib.h>

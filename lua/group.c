@@ -2,7 +2,7 @@
  * have ended, never before. What makes the four functions differ is when it stops the others. */
 #include "lua/group.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "lua/args.h"
 #include "lua/lerror.h"
 #include "lua/lvalue.h"

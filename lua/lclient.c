@@ -1,7 +1,7 @@
 /* The APIs of Docker daemons and Kubernetes clusters for the standard library (stdlib/docker.lua,
  * stdlib/k8s.lua): clients that are asked, replies that stream, forwarded ports. */
 #include "lua/lclient.h"
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/docker.h"
 #include "executors/docker_build.h"
 #include "executors/docker_image.h"

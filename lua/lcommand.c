@@ -1,7 +1,7 @@
 #include "lua/lcommand.h"
 
-#include "core/alloc.h"
-#include "core/quote.h"
+#include "core/base/alloc.h"
+#include "core/base/quote.h"
 #include "lua/lerror.h"
 #include "lua/lsecret.h"
 

@@ -2,7 +2,7 @@
 #ifndef LT_LCOMMAND_H
 #define LT_LCOMMAND_H
 
-#include "core/proc.h"
+#include "core/env/proc.h"
 #include "lua/lenv.h"
 
 /* Lives in a userdata, which frees it. */
@@ -21,7 +21,7 @@ struct lt_run {
  * "env:run" and so on; `streamed`: stdin is a pipe unless false, and max_output has no meaning. */
 struct lt_run *lt_read_run(lua_State *L, const char *what, bool streamed);
 
-/* The options for core/proc.h. */
+/* The options for core/env/proc.h. */
 struct tt_proc_options lt_proc_options(const struct lt_run *run);
 
 #endif

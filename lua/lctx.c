@@ -1,6 +1,6 @@
 #include "lua/lctx.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "lua/lenv.h"
 #include "lua/lerror.h"
 #include "lua/lflow.h"

@@ -3,7 +3,7 @@
 #ifndef LT_CTX_H
 #define LT_CTX_H
 
-#include "core/engine.h"
+#include "core/engine/engine.h"
 
 #include <lua.h>
 

@@ -2,7 +2,7 @@
  * docker-image://NAME as text. */
 #include "lua/ldocker.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/docker.h"
 #include "executors/docker_image.h"
 #include "lua/lerror.h"

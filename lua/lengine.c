@@ -1,8 +1,8 @@
 /* require "tutti.engine": what the command line asks of a workflow, and does with it.
  *
  * Inside of the binary only; stdlib/meta/engine.lua says what each function takes and gives. */
-#include "core/alloc.h"
-#include "core/report.h"
+#include "core/base/alloc.h"
+#include "core/engine/report.h"
 #include "lua/lerror.h"
 #include "lua/levents.h"
 #include "lua/lflow.h"
@@ -10,7 +10,7 @@
 #include "lua/lvalue.h"
 #include "lua/task.h"
 
-#include "core/json.h"
+#include "core/base/json.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>

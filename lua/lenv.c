@@ -1,7 +1,7 @@
 #include "lua/lenv.h"
 
-#include "core/alloc.h"
-#include "core/files.h"
+#include "core/base/alloc.h"
+#include "core/files/files.h"
 #include "executors/local.h"
 #include "lua/lerror.h"
 #include "lua/lfiles.h"

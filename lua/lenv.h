@@ -6,7 +6,7 @@
 #ifndef LT_LENV_H
 #define LT_LENV_H
 
-#include "core/exec.h"
+#include "core/env/exec.h"
 #include "lua/args.h"
 #include "lua/vm.h"
 

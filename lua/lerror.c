@@ -1,6 +1,6 @@
 #include "lua/lerror.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "lua/lshow.h"
 
 #include <lauxlib.h>

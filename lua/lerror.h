@@ -8,7 +8,7 @@
 #ifndef LT_LERROR_H
 #define LT_LERROR_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #include <lua.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 #include "lua/levents.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "lua/lerror.h"
 #include "lua/vm.h"
 

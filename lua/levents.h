@@ -3,7 +3,7 @@
 #ifndef LT_EVENTS_H
 #define LT_EVENTS_H
 
-#include "core/engine.h"
+#include "core/engine/engine.h"
 
 #include <lua.h>
 

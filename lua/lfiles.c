@@ -1,8 +1,8 @@
 #include "lua/lfiles.h"
 
-#include "core/alloc.h"
-#include "core/files.h"
-#include "core/glob.h"
+#include "core/base/alloc.h"
+#include "core/base/glob.h"
+#include "core/files/files.h"
 #include "lua/lenv.h"
 #include "lua/lerror.h"
 #include "lua/lsecret.h"

@@ -1,6 +1,6 @@
 #include "lua/lflow.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "lua/lctx.h"
 #include "lua/lerror.h"
 #include "lua/lhost.h"

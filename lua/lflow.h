@@ -1,9 +1,10 @@
-/* Workflows in Lua: `tutti.workflow`, its parameters, functions and tasks, read into a core/plan.h.
+/* Workflows in Lua: `tutti.workflow`, its parameters, functions and tasks, read into a
+ * core/plan/plan.h.
  *
  *     lflow.c         the workflow object: params, fn, and `task "name" { … }`
  *     lflow_task.c    one task's table
  *     lflow_matrix.c  its instances when it has a matrix
- *     lhost.c         Lua functions as core/callable.h
+ *     lhost.c         Lua functions as core/env/callable.h
  *     lctx.c          the `ctx` that they are called with
  *     lengine.c       require "tutti.engine": what the command line does with a workflow
  *
@@ -12,7 +13,7 @@
 #ifndef LT_FLOW_H
 #define LT_FLOW_H
 
-#include "core/plan.h"
+#include "core/plan/plan.h"
 #include "lua/args.h"
 #include "lua/vm.h"
 

@@ -1,8 +1,8 @@
 /* Matrix expansion: one task for each combination of values. The names are sorted and the values
  * keep their order, so the instances come in the same order in every run: test[os=linux,v=1],
  * test[os=linux,v=2] … They share everything of the task but the values. */
-#include "core/alloc.h"
-#include "core/buf.h"
+#include "core/base/alloc.h"
+#include "core/base/buf.h"
 #include "lua/lerror.h"
 #include "lua/lflow.h"
 #include "lua/lvalue.h"

@@ -1,7 +1,7 @@
 /* One task's table. */
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/glob.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+#include "core/base/glob.h"
 #include "lua/lctx.h"
 #include "lua/lenv.h"
 #include "lua/lerror.h"

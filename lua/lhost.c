@@ -1,7 +1,7 @@
 #include "lua/lhost.h"
 
-#include "core/alloc.h"
-#include "core/engine.h"
+#include "core/base/alloc.h"
+#include "core/engine/engine.h"
 #include "lua/lctx.h"
 #include "lua/lerror.h"
 #include "lua/lflow.h"

@@ -3,7 +3,7 @@
 #ifndef LT_HOST_H
 #define LT_HOST_H
 
-#include "core/callable.h"
+#include "core/env/callable.h"
 #include "lua/vm.h"
 
 /* The state's host, made on first use; it lives as long as the state. */

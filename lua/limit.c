@@ -1,6 +1,6 @@
 #include "lua/limit.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "lua/state.h"
 
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #ifndef LT_LIMIT_H
 #define LT_LIMIT_H
 
-#include "core/proc.h"
+#include "core/env/proc.h"
 #include "lua/vm.h"
 
 /* tt_capture and tt_proc_start that first wait for a place, and give it back when the command

@@ -2,7 +2,7 @@
  * job = { … } }; k8s://ns/pod/container?context=NAME and k8s-job://IMAGE?… as text. */
 #include "lua/lk8s.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/k8s.h"
 #include "executors/k8s_job.h"
 #include "lua/lerror.h"

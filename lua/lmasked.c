@@ -1,6 +1,6 @@
 #include "lua/lmasked.h"
 
-#include "core/mask.h"
+#include "core/base/mask.h"
 #include "lua/lsecret.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* env:run, env:try and env:spawn, and the processes that spawn gives. */
 #include "lua/lproc.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "lua/lcommand.h"
 #include "lua/lerror.h"
 #include "lua/limit.h"

@@ -2,7 +2,7 @@
 #ifndef LT_LPROC_H
 #define LT_LPROC_H
 
-#include "core/proc.h"
+#include "core/env/proc.h"
 #include "lua/lenv.h"
 
 /* Pushes a result (retained). Its fields are those of the contract. */

@@ -1,6 +1,6 @@
 /* A command's result in Lua: a userdata over struct tt_result, whose fields are those of the
  * contract; stdout and stderr become Lua strings when they are first asked for. */
-#include "core/json.h"
+#include "core/base/json.h"
 #include "lua/lerror.h"
 #include "lua/lproc.h"
 #include "lua/lvalue.h"

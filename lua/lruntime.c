@@ -1,7 +1,7 @@
 #include "lua/lruntime.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "lua/args.h"
 #include "lua/gate.h"
 #include "lua/group.h"

@@ -1,8 +1,8 @@
 #include "lua/lsecret.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
-#include "core/mask.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+#include "core/base/mask.h"
 #include "lua/args.h"
 #include "lua/lerror.h"
 #include "lua/task.h"

@@ -1,7 +1,7 @@
 /* What a table holds, on one short line for people. */
 #include "lua/lshow.h"
 
-#include "core/buf.h"
+#include "core/base/buf.h"
 
 #include <ctype.h>
 #include <stdbool.h>

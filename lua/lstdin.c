@@ -3,8 +3,8 @@
  * polled. */
 #include "lua/lstdin.h"
 
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "lua/lerror.h"
 #include "lua/task.h"
 

@@ -1,6 +1,6 @@
 #include "lua/lvalue.h"
 
-#include "core/json.h"
+#include "core/base/json.h"
 #include "lua/args.h"
 #include "lua/lerror.h"
 

@@ -12,7 +12,7 @@
 #ifndef LT_LVALUE_H
 #define LT_LVALUE_H
 
-#include "core/error.h"
+#include "core/base/error.h"
 
 #include <jansson.h>
 #include <lua.h>

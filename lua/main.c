@@ -1,6 +1,6 @@
 /* The process: state, signals, the command line in Lua, the exit code. */
-#include "core/alloc.h"
-#include "core/fault.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
 #include "executors/guardian.h"
 #include "lua/lenv.h"
 #include "lua/lerror.h"

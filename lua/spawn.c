@@ -1,6 +1,6 @@
 #include "lua/spawn.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "lua/args.h"
 #include "lua/lerror.h"
 #include "lua/task.h"

@@ -3,7 +3,7 @@
 #ifndef LT_STATE_H
 #define LT_STATE_H
 
-#include "core/op.h"
+#include "core/async/op.h"
 #include "lua/vm.h"
 
 #include <signal.h>

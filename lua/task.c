@@ -1,6 +1,6 @@
 #include "lua/task.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "lua/lerror.h"
 #include "lua/spawn.h"
 #include "lua/state.h"

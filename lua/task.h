@@ -20,7 +20,7 @@
 #ifndef LT_TASK_H
 #define LT_TASK_H
 
-#include "core/op.h"
+#include "core/async/op.h"
 #include "lua/vm.h"
 
 /* --- for bindings --- */

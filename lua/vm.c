@@ -1,9 +1,9 @@
 #include "lua/vm.h"
 
-#include "core/alloc.h"
-#include "core/exec.h"
-#include "core/fault.h"
-#include "core/mask.h"
+#include "core/base/alloc.h"
+#include "core/base/fault.h"
+#include "core/base/mask.h"
+#include "core/env/exec.h"
 #include "lua/lerror.h"
 #include "lua/limit.h"
 #include "lua/lmasked.h"

@@ -11,7 +11,7 @@
 #ifndef LT_VM_H
 #define LT_VM_H
 
-#include "core/scope.h"
+#include "core/async/scope.h"
 
 #include <lua.h>
 #include <stdbool.h>

@@ -1,8 +1,8 @@
 /* A graph of a million tasks and two million edges: built, checked, and scheduled to its end
  * through one pool of eight. Prints seconds and bytes a task; exit 1 when something did not run. */
-#include "core/sched.h"
+#include "core/run/sched.h"
 
-#include "core/retry.h"
+#include "core/run/retry.h"
 
 #include <malloc.h>
 #include <stdio.h>

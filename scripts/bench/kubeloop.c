@@ -1,7 +1,7 @@
 /* Runs /bin/true in a pod N times by the bare API, the least that tells its output and its exit
  * code: kubeloop POD N, in the cluster and namespace of KUBECONFIG. Each command is a WebSocket,
  * and so a connection, of its own; TLS sessions are resumed. */
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "executors/curl_lib.h"
 #include "executors/k8s_exec.h"
 #include "executors/kubeconfig.h"

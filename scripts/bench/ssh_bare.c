@@ -2,7 +2,7 @@
  * other, no event loop, no checks.
  *     ssh_bare warm  PORT USER KEY N LINE    N commands on one connection
  *     ssh_bare fresh PORT USER KEY N LINE    one command on each of N connections, 127.0.0.1 up */
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 #include "executors/ssh_key.h"
 #include "executors/ssh_keyfiles.h"
 #include "executors/ssh_lib.h"

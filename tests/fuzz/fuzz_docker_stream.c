@@ -1,5 +1,5 @@
 /* A multiplexed stream says the same however it is cut into pieces, and never reaches outside. */
-#include "core/buf.h"
+#include "core/base/buf.h"
 #include "executors/docker_stream.h"
 
 #include <stdint.h>

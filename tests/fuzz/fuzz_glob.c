@@ -1,6 +1,6 @@
 /* A pattern and a path, one a line: matching the whole path and walking down to it agree. */
-#include "core/alloc.h"
-#include "core/glob.h"
+#include "core/base/alloc.h"
+#include "core/base/glob.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* What was read as JSON is written so that it reads back equal. */
-#include "core/json.h"
+#include "core/base/json.h"
 
 #include <stdint.h>
 #include <stdlib.h>

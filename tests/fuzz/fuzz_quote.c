@@ -1,6 +1,6 @@
 /* A format, and words, separated by NUL: what is expanded reads back, by the rules of a POSIX shell
  * for single quotes and backslashes, as those words. */
-#include "core/quote.h"
+#include "core/base/quote.h"
 
 #include <stdint.h>
 #include <stdlib.h>

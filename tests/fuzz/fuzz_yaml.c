@@ -1,6 +1,6 @@
 /* YAML: whatever stands in it, reading ends; what was read, written as JSON (which is YAML), is the
  * same when it is read again. */
-#include "core/json.h"
+#include "core/base/json.h"
 #include "executors/yaml.h"
 
 #include <stdint.h>

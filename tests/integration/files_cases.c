@@ -1,6 +1,6 @@
 #include "files_cases.h"
 
-#include "core/digest.h"
+#include "core/base/digest.h"
 #include "executors/local.h"
 
 struct tt_env *files_env;

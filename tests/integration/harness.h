@@ -3,9 +3,9 @@
 #ifndef HARNESS_H
 #define HARNESS_H
 
-#include "core/alloc.h"
-#include "core/files.h"
-#include "core/proc.h"
+#include "core/base/alloc.h"
+#include "core/env/proc.h"
+#include "core/files/files.h"
 
 #include <setjmp.h>
 #include <signal.h>

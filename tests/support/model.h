@@ -1,10 +1,11 @@
 /* A second, slow and obvious reading of the rules by which a run goes: no heaps, no lists, no
  * counters that are kept up to date. After every event it looks at all tasks again and again until
- * there is nothing left that must happen. The real one (core/run.h) has to agree at every step. */
+ * there is nothing left that must happen. The real one (core/run/run.h) has to agree at every step.
+ */
 #ifndef TT_TEST_MODEL_H
 #define TT_TEST_MODEL_H
 
-#include "core/run.h"
+#include "core/run/run.h"
 
 #define MODEL_TASKS 64
 #define MODEL_POOLS 4

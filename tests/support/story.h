@@ -15,8 +15,8 @@
 
 #include <cmocka.h>
 
-#include "core/buf.h"
-#include "core/run.h"
+#include "core/base/buf.h"
+#include "core/run/run.h"
 
 struct story {
     struct tt_run *run;

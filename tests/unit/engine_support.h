@@ -3,11 +3,11 @@
 #ifndef ENGINE_SUPPORT_H
 #define ENGINE_SUPPORT_H
 
-#include "core/alloc.h"
-#include "core/engine.h"
-#include "core/json.h"
-#include "core/report.h"
-#include "core/tasklog.h"
+#include "core/base/alloc.h"
+#include "core/base/json.h"
+#include "core/engine/engine.h"
+#include "core/engine/report.h"
+#include "core/store/tasklog.h"
 #include "executors/fake.h"
 
 #include <ftw.h>

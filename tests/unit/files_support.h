@@ -3,8 +3,8 @@
 #ifndef FILES_SUPPORT_H
 #define FILES_SUPPORT_H
 
-#include "core/alloc.h"
-#include "core/fd_file.h"
+#include "core/base/alloc.h"
+#include "core/files/fd_file.h"
 #include "executors/local_files.h"
 
 #include <fcntl.h>

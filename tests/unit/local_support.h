@@ -3,8 +3,8 @@
 #ifndef LOCAL_SUPPORT_H
 #define LOCAL_SUPPORT_H
 
-#include "core/alloc.h"
-#include "core/proc.h"
+#include "core/base/alloc.h"
+#include "core/env/proc.h"
 #include "executors/guardian.h"
 #include "executors/local.h"
 #include "executors/local_spawn.h"

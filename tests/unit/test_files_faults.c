@@ -1,6 +1,6 @@
 /* Every fault point that files and artifacts pass fails in turn, in a process of its own: each
  * operation then has its whole effect or reports an error, and nothing half-done stays. */
-#include "core/store.h"
+#include "core/store/store.h"
 #include "files_support.h"
 
 enum { went_well = 0, honest = 1, lie = 3, leftover = 4 };

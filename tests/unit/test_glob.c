@@ -1,8 +1,8 @@
 /* Patterns, by table and against a slow and obvious matcher. */
-#include "core/glob.h"
+#include "core/base/glob.h"
 
-#include "core/alloc.h"
-#include "core/buf.h"
+#include "core/base/alloc.h"
+#include "core/base/buf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

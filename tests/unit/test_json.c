@@ -1,6 +1,6 @@
-#include "core/json.h"
+#include "core/base/json.h"
 
-#include "core/alloc.h"
+#include "core/base/alloc.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* The masker against a slow, obvious model, on random texts cut at random places. */
-#include "core/alloc.h"
-#include "core/mask.h"
+#include "core/base/alloc.h"
+#include "core/base/mask.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

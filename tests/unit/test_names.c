@@ -10,9 +10,9 @@
 
 #include <stdio.h>
 
-#include "core/heap.h"
-#include "core/names.h"
-#include "core/retry.h"
+#include "core/base/heap.h"
+#include "core/base/names.h"
+#include "core/run/retry.h"
 
 static void names_are_numbers(void **state)
 {

@@ -1,6 +1,6 @@
 /* Plans: building, checking with its messages, order, parameters. */
-#include "core/alloc.h"
-#include "core/plan.h"
+#include "core/base/alloc.h"
+#include "core/plan/plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

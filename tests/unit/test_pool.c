@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "core/error.h"
-#include "core/pool.h"
-#include "core/retry.h"
+#include "core/base/error.h"
+#include "core/pool/pool.h"
+#include "core/run/retry.h"
 
 static uint32_t set_of(struct tt_pools *pools, struct tt_pool_need a, struct tt_pool_need b)
 {

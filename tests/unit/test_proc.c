@@ -1,6 +1,6 @@
 /* A command's whole life against scripted commands on a virtual clock: nothing here waits. */
-#include "core/alloc.h"
-#include "core/proc.h"
+#include "core/base/alloc.h"
+#include "core/env/proc.h"
 #include "executors/fake.h"
 
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* Quoting, judged by the shells themselves. */
-#include "core/quote.h"
+#include "core/base/quote.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

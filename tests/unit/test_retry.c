@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/retry.h"
+#include "core/run/retry.h"
 
 static void the_generator_is_splitmix64(void **state)
 {

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "core/sched.h"
+#include "core/run/sched.h"
 
 struct scene {
     struct tt_dag *dag;

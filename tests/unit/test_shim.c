@@ -1,6 +1,6 @@
 /* The shim, run by the shells of this machine: what arrives, what is reported, what is hidden. */
-#include "core/alloc.h"
-#include "core/quote.h"
+#include "core/base/alloc.h"
+#include "core/base/quote.h"
 #include "executors/shim.h"
 
 #include <setjmp.h>

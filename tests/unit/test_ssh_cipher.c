@@ -1,5 +1,5 @@
 /* AES-128-CTR computed ahead gives what OpenSSL's own gives, however it is asked. */
-#include "core/retry.h"
+#include "core/run/retry.h"
 #include "executors/ssh_cipher.h"
 #include "executors/ssh_lib.h"
 

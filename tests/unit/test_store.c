@@ -1,6 +1,6 @@
 /* The artifact store: collecting, choosing, laying out. */
-#include "core/digest.h"
-#include "core/store.h"
+#include "core/base/digest.h"
+#include "core/store/store.h"
 #include "files_support.h"
 
 #include <signal.h>

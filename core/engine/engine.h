@@ -1,0 +1,148 @@
+/* The engine: carries out what core/run decides, and feeds back what came of it.
+ *
+ * One run of a plan is one operation (tt_engine_start). It ends well once everything that it
+ * started has ended, compensation included, whatever became of the tasks: the outcome is read from
+ * it. Only what is refused before anything began is an error of the operation (`invalid`).
+ * Cancelling it asks the run to stop: running tasks are cancelled, what started is compensated, and
+ * the operation ends after that, with the run's status `cancelled`.
+ *
+ * Tasks run in scopes of the engine's own, which the caller's cancellation reaches only through the
+ * run's state machine, so that every decision is one of its effects.
+ *
+ * On disk: STATE/runs/RUN/logs/TASK.log for a task that wrote something, STATE/runs/RUN/artifacts
+ * once one collects outputs. Nothing is created before it is needed.
+ *
+ * Loop thread. */
+#ifndef TT_ENGINE_H
+#define TT_ENGINE_H
+
+#include "core/base/mask.h"
+#include "core/env/proc.h"
+#include "core/plan/plan.h"
+#include "core/run/run.h"
+#include "core/store/store.h"
+
+struct tt_engine;
+
+/* ---- what can be watched -------------------------------------------------------------------- */
+
+enum tt_event_type {
+    TT_EV_RUN_STARTED,      /* count: tasks selected */
+    TT_EV_ATTEMPT_STARTED,  /* task attempt environment */
+    TT_EV_OUTPUT,           /* task phase stream text length */
+    TT_EV_RETRY,            /* task attempt (the next one) delay error */
+    TT_EV_HEALTH,           /* task check error (NULL: it passed) */
+    TT_EV_TASK_ENDED,       /* task status attempt duration error */
+    TT_EV_TASKS_ADDED,      /* task (that added them) first count */
+    TT_EV_CANCELLING,       /* error: why; nothing new starts */
+    TT_EV_ROLLBACK_STARTED, /* task environment */
+    TT_EV_ROLLBACK_ENDED,   /* task status duration error */
+    TT_EV_WARNING,          /* text: something beside the tasks' own outcomes went wrong */
+    TT_EV_RUN_ENDED         /* run_status duration */
+};
+
+/* Everything pointed to is borrowed for the call. */
+struct tt_event {
+    enum tt_event_type type;
+    enum tt_phase phase;
+    enum tt_task_status status;
+    enum tt_run_status run_status;
+    enum tt_stream stream;
+    uint32_t task, attempt, check, first, count;
+    int64_t at;       /* ms since 1970 */
+    int64_t delay;    /* ms */
+    int64_t duration; /* ms */
+    const char *environment;
+    const struct tt_error *error;
+    const char *text;
+    size_t length;
+};
+
+struct tt_listener {
+    /* Called inside a job of the loop. It may cancel the engine and read from it, nothing else. */
+    void (*event)(void *arg, const struct tt_event *event);
+    void *arg;
+    bool output; /* whether it wants TT_EV_OUTPUT */
+};
+
+/* ---- starting ------------------------------------------------------------------------------- */
+
+struct tt_engine_options {
+    struct tt_plan *plan;    /* the engine takes a reference of its own */
+    json_t *params;          /* of tt_plan_params; likewise; NULL: none */
+    const char *const *only; /* tasks and groups; 0: all */
+    size_t only_count;
+    uint32_t jobs;    /* 0: the plan's, or max(8, 2 × CPUs) */
+    bool no_rollback; /* whatever the plan says */
+    const char *state_dir;
+    /* Hides secrets in logs and events (NULL: there are none); outlives the engine. */
+    const struct tt_masker *masker;
+    struct tt_listener listener; /* event may be NULL */
+};
+
+struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_options *options);
+/* The operation's engine: borrowed. Whoever wants to read it later holds it, not the operation, so
+ * that the operation's scope is free to end. */
+struct tt_engine *tt_engine_of(struct tt_op *op);
+struct tt_engine *tt_engine_retain(struct tt_engine *engine);
+void tt_engine_release(struct tt_engine *engine);
+
+/* ---- reading, while it runs and after ------------------------------------------------------- */
+
+/* What is known of one task beside what core/run/run.h says of it. */
+struct tt_record {
+    struct tt_env *env;       /* resolved; NULL before its first operation */
+    char *where;              /* the text of where it ran, NULL before it did */
+    struct tt_result *result; /* of its last command, or of the one that its function failed by */
+    json_t *value;            /* of its function */
+    struct tt_error *error;   /* of its last operation that failed */
+    char *trace;              /* where in its function that was raised, in lines; NULL: not known */
+    uint64_t error_name;      /* which outcome `error` belongs to */
+    struct tt_error *rollback_error;
+    struct tt_result *rollback_result;
+    struct tt_artifacts artifacts;
+    bool log_broken;     /* it is incomplete */
+    int64_t peak_memory; /* bytes, of all its commands; -1: not observed */
+    double cpu;          /* seconds, of all its commands; < 0: not observed */
+};
+
+const char *tt_engine_id(const struct tt_engine *engine);  /* the run's name, ordered by time */
+const char *tt_engine_dir(const struct tt_engine *engine); /* STATE/runs/RUN, or NULL: not made */
+struct tt_run *tt_engine_run(const struct tt_engine *engine);
+const struct tt_plan *tt_engine_plan(const struct tt_engine *engine);
+uint32_t tt_engine_jobs(const struct tt_engine *engine);
+const json_t *tt_engine_params(const struct tt_engine *engine);            /* an object */
+int64_t tt_engine_wall(const struct tt_engine *engine, int64_t monotonic); /* ms since 1970 */
+uint32_t tt_engine_selected(const struct tt_engine *engine); /* tasks that have a part in the run */
+/* Any task of the run, those added while it runs included. */
+const struct tt_task *tt_engine_task(const struct tt_engine *engine, uint32_t index);
+/* NULL while nothing is known. */
+const struct tt_record *tt_engine_record(const struct tt_engine *engine, uint32_t index);
+/* The path of its log; NULL: nothing was written. */
+const char *tt_engine_log(const struct tt_engine *engine, uint32_t index);
+/* What the task failed by or was cancelled by, in words for people; NULL: nothing. Allocated. */
+struct tt_error *tt_engine_error(const struct tt_engine *engine, uint32_t index);
+/* Why it was skipped: "needs build, which failed". NULL: it was not. Allocated. */
+char *tt_engine_skip_reason(const struct tt_engine *engine, uint32_t index);
+
+/* ---- user code ------------------------------------------------------------------------------ */
+
+/* What a task's function is called with, as `args` of core/env/callable.h. The phases are when,
+ * run, health and rollback. A value that is null or false refuses (when) or does not pass (health;
+ * there nothing at all passes, too). */
+struct tt_task_call {
+    struct tt_engine *engine;
+    uint32_t task;
+    uint32_t attempt;
+    enum tt_phase phase;
+    struct tt_env *env; /* where the task runs; not resolved yet in `when` */
+    /* Of phase run: tasks that it adds. The host makes the plan; they join when the function
+     * returned, and are dropped if it fails. */
+    struct tt_plan *added;
+};
+
+/* The record and view of an ancestor by name: -TT_INVALID when it is none of that task's. */
+int tt_engine_ancestor(struct tt_engine *engine, uint32_t task, const char *name, uint32_t *index,
+                       struct tt_error **err);
+
+#endif

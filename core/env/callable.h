@@ -1,0 +1,45 @@
+/* User code, as the engine knows it: a number that its host can call. What the code is written in
+ * stays with the host; run, when, rollback, health, resolver and trigger are all this.
+ *
+ * Loop thread. */
+#ifndef TT_CALLABLE_H
+#define TT_CALLABLE_H
+
+#include "core/async/op.h"
+
+#include <jansson.h>
+#include <stdint.h>
+
+struct tt_host;
+
+struct tt_host_class {
+    /* Begins a call: an operation that finishes with a value (tt_value_of) or an error: what the
+     * code raised (a raised error keeps its kind, others are `script`), or `script` for a value
+     * that is not plain data. `args` is what the role of this code documents (for a task:
+     * core/engine/engine.h); it lives until the operation is freed. */
+    struct tt_op *(*call)(struct tt_host *host, uint32_t id, void *args, struct tt_scope *scope);
+    /* What people see: "function build", "function deploy.lua:12". Allocated. */
+    char *(*describe)(struct tt_host *host, uint32_t id);
+    /* The name by which a later process finds it again, or NULL; the host's. */
+    const char *(*name)(struct tt_host *host, uint32_t id);
+    void (*retain)(struct tt_host *host, uint32_t id);
+    void (*release)(struct tt_host *host, uint32_t id);
+};
+
+/* The host embeds it first. */
+struct tt_host {
+    const struct tt_host_class *class_;
+};
+
+struct tt_result;
+
+struct tt_value_op {
+    struct tt_op op;
+    json_t *value;            /* owned; NULL: nothing was returned */
+    struct tt_result *result; /* held: of the command whose error was raised; else NULL */
+    char *trace;              /* owned: where in the code it was raised, in lines; or NULL */
+};
+json_t *tt_value_of(struct tt_op *op); /* borrowed */
+void tt_value_op_free(struct tt_op *op);
+
+#endif

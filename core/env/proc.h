@@ -1,0 +1,103 @@
+/* A command's whole life, the same in every environment: started, its streams moved, its deadline
+ * kept, its end observed or declared lost.
+ *
+ * - Timeout and cancel: TERM to the group, KILL after `grace`. An end that is not observed within
+ *   grace + 10 s is `lost`, and the message says that it may still be running.
+ * - Drain: once the command ended, its streams may go on until they end, or until 200 ms of
+ * silence, 2 s at most: a grandchild that holds them does not hang us, and is left alone.
+ * - Codes: 129–159 is `signal`, 127 `not_found`, 126 `permission`, other than 0 `exit`.
+ *
+ * A struct tt_proc lives in the scope that it was started in: cancelling that scope, or its
+ * deadline, ends the command, and the scope is not idle before the command is known to have ended.
+ */
+#ifndef TT_PROC_H
+#define TT_PROC_H
+
+#include "core/base/buf.h"
+#include "core/env/exec.h"
+
+struct tt_proc;
+
+enum { tt_default_grace_ms = 2000, tt_confirm_ms = 10000 };
+enum { tt_default_max_output = 16 << 20 };
+
+/* How a command ended, in the contract's words. */
+struct tt_result {
+    enum tt_kind kind;      /* TT_OK or why not */
+    int code;               /* -1: none was observed */
+    int signal;             /* 0: none; also set for codes 129–159 */
+    struct tt_buf out, err; /* what was captured */
+    bool truncated;         /* only a tail was kept */
+    double duration;        /* seconds */
+    char *env;              /* the text form of where it ran */
+    struct tt_usage usage;
+    char *message; /* one line for people; NULL when ok */
+};
+
+struct tt_result *tt_result_new(void);
+struct tt_result *tt_result_retain(struct tt_result *result);
+void tt_result_release(struct tt_result *result);
+/* "KILL" for 9 …; the number as text for one without a name. */
+const char *tt_signal_name(int signal);
+int tt_signal_number(const char *name); /* "KILL", "SIGKILL" or "9"; 0: unknown */
+/* The error that `run` raises for a result that is not ok. */
+struct tt_error *tt_result_error(const struct tt_result *result);
+
+struct tt_proc_options {
+    int64_t timeout; /* ms from the start; TT_NEVER: none */
+    int64_t grace;   /* ms between TERM and KILL */
+};
+
+/* Starts it in a scope of its own below `scope`. Finishes with tt_proc_of when it runs (or when it
+ * is known that it could not: kinds as in exec.h). */
+struct tt_op *tt_proc_start(struct tt_env *env, struct tt_scope *scope,
+                            const struct tt_command *command,
+                            const struct tt_proc_options *options);
+struct tt_proc *tt_proc_of(struct tt_op *op); /* takes a reference; NULL on error */
+void tt_proc_retain(struct tt_proc *proc);
+/* With the last reference a command that still runs is terminated; its scope still waits for it. */
+void tt_proc_release(struct tt_proc *proc);
+
+/* As in exec.h. After the end was drained, reads finish with the end of the stream. */
+struct tt_op *tt_proc_read(struct tt_proc *proc, struct tt_scope *scope, enum tt_stream stream,
+                           size_t max);
+struct tt_op *tt_proc_write(struct tt_proc *proc, struct tt_scope *scope, const void *data,
+                            size_t length);
+struct tt_op *tt_proc_close_stdin(struct tt_proc *proc, struct tt_scope *scope);
+/* A signal to the group. After the end: kind `not_found`. */
+struct tt_op *tt_proc_signal(struct tt_proc *proc, struct tt_scope *scope, int signal);
+/* TERM, grace, KILL; does not wait. `why` is copied; its kind becomes the result's. */
+void tt_proc_terminate(struct tt_proc *proc, const struct tt_error *why);
+/* Finishes when the command ended and the reads that run then did, by the end of their stream or of
+ * the drain. A stream that nobody reads is not waited for, but holds the command back once its pipe
+ * is full. tt_proc_result is final from there on. */
+struct tt_op *tt_proc_wait(struct tt_proc *proc, struct tt_scope *scope);
+struct tt_result *tt_proc_result(struct tt_proc *proc); /* borrowed; no streams captured in it */
+const char *tt_proc_ref(const struct tt_proc *proc);
+
+/* --- a command from start to end, its output captured: `run` and `try` --- */
+
+/* Sees every chunk of output before it is kept. Runs on the loop thread inside a job. */
+typedef void tt_output_fn(void *arg, enum tt_stream stream, const char *bytes, size_t length);
+
+struct tt_capture_options {
+    struct tt_proc_options proc;
+    const void
+        *input; /* what stdin gets, copied; NULL and command->stdin_open false: EOF at once */
+    size_t input_length;
+    int64_t max_output; /* per stream; more of it stops the command: `output_limit`, head kept */
+    int64_t keep_tail;  /* > 0: no limit; the last so many bytes of each stream are kept */
+    tt_output_fn *on_output; /* or NULL */
+    void *arg;
+};
+
+void tt_capture_defaults(struct tt_capture_options *options);
+/* Finishes with tt_result_of for everything that a command can do (kinds of `try`); with an error
+ * only for cancelled, invalid and unsupported. A command that was cancelled was also ended before.
+ */
+struct tt_op *tt_capture(struct tt_env *env, struct tt_scope *scope,
+                         const struct tt_command *command,
+                         const struct tt_capture_options *options);
+struct tt_result *tt_result_of(struct tt_op *op); /* borrowed; also of a cancelled one; or NULL */
+
+#endif

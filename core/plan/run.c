@@ -1,0 +1,202 @@
+/* A plan as the tasks of a run. */
+#include "core/base/alloc.h"
+#include "core/base/suggest.h"
+#include "core/plan/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* All that core/run/run.h points to from the specifications, in one block. */
+struct specs {
+    struct tt_pool_need *pools;
+    struct tt_task_spec items[];
+};
+
+static void fill_spec(struct tt_task_spec *spec, const struct tt_task *task,
+                      struct tt_pool_need *pool)
+{
+    spec->name = task->name;
+    spec->needs = (const char *const *)task->needs.items;
+    spec->need_count = task->needs.count;
+    spec->after = (const char *const *)task->after.items;
+    spec->after_count = task->after.count;
+    spec->has_run = task->run.form != TT_ACTION_NONE;
+    spec->timeout = task->timeout;
+    spec->deadline = task->deadline;
+    if (task->env->limit > 0) {
+        *pool = (struct tt_pool_need){
+            .key = task->env->identity, .amount = 1, .limit = (uint32_t)task->env->limit};
+        spec->pools = pool;
+        spec->pool_count = 1;
+    }
+    const struct tt_task_more *more = task->more;
+    if (!more)
+        return;
+    spec->group = more->group;
+    spec->has_when = more->when != TT_WHEN_ALWAYS;
+    spec->has_input = more->input.count > 0;
+    spec->has_health = more->health.form != TT_ACTION_NONE;
+    spec->has_output = more->output.count > 0;
+    spec->has_rollback = more->rollback.form != TT_ACTION_NONE;
+    spec->rollback_timeout = more->rollback_timeout;
+    spec->retry = more->retry;
+    spec->health.retries = more->health_retries;
+    spec->health.interval = more->health_interval;
+    spec->health.timeout = more->health_timeout;
+}
+
+struct tt_task_spec *tt_plan_specs(const struct tt_plan *plan)
+{
+    uint32_t count = tt_plan_count(plan);
+    struct specs *specs = tt_zalloc(sizeof *specs + count * sizeof specs->items[0]);
+    specs->pools = tt_reallocarray(NULL, count + 1u, sizeof *specs->pools);
+    for (uint32_t i = 0; i < count; i++)
+        fill_spec(&specs->items[i], tt_plan_task(plan, i), &specs->pools[i]);
+    return specs->items;
+}
+
+void tt_plan_specs_free(struct tt_task_spec *items)
+{
+    if (!items)
+        return;
+    struct specs *specs = (struct specs *)(void *)((char *)items - offsetof(struct specs, items));
+    free(specs->pools);
+    free(specs);
+}
+
+static bool is_known(const struct tt_plan *plan, const char *name)
+{
+    if (tt_plan_find(plan, name))
+        return true;
+    for (uint32_t i = 0; i < tt_plan_count(plan); i++) {
+        const struct tt_task_more *more = tt_plan_task(plan, i)->more;
+        if (more && more->group && strcmp(more->group, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static const char *nearest(const struct tt_plan *plan, const char *name, const struct tt_task *self)
+{
+    struct tt_suggest suggest = {.wanted = name};
+    for (uint32_t i = 0; i < tt_plan_count(plan); i++) {
+        const struct tt_task *task = tt_plan_task(plan, i);
+        if (task == self)
+            continue;
+        tt_suggest_try(&suggest, task->name);
+        if (task->more && task->more->group)
+            tt_suggest_try(&suggest, task->more->group);
+    }
+    return suggest.best;
+}
+
+static int unknown_name(const struct tt_plan *plan, const struct tt_task *task,
+                        const struct tt_names *names, const char *verb, struct tt_error **err)
+{
+    for (uint32_t i = 0; i < names->count; i++) {
+        if (is_known(plan, names->items[i]))
+            continue;
+        const char *best = nearest(plan, names->items[i], task);
+        return tt_fail(err, TT_INVALID, "%s:%d: task \"%s\" %s \"%s\", which does not exist%s%s%s",
+                       task->file, task->line, task->name, verb, names->items[i],
+                       best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : "");
+    }
+    return 0;
+}
+
+/* What the run refused, said with the place in the script. */
+static int refused(const struct tt_plan *plan, size_t culprit, struct tt_error *why,
+                   struct tt_error **err)
+{
+    const struct tt_task *task =
+        culprit < tt_plan_count(plan) ? tt_plan_task(plan, (uint32_t)culprit) : NULL;
+    int rc = task ? unknown_name(plan, task, &task->needs, "needs", err) : 0;
+    if (rc == 0 && task)
+        rc = unknown_name(plan, task, &task->after, "is after", err);
+    if (rc == 0) {
+        char *text = tt_error_text(why);
+        rc = tt_fail(err, TT_INVALID, "%s:%d: %s", task ? task->file : tt_plan_file(plan),
+                     task ? task->line : tt_plan_line(plan), text);
+        free(text);
+    }
+    tt_error_free(why);
+    return rc;
+}
+
+static int join(const struct tt_plan *plan, struct tt_run *run, struct tt_error **err)
+{
+    struct tt_task_spec *specs = tt_plan_specs(plan);
+    size_t culprit = SIZE_MAX;
+    struct tt_error *why = NULL;
+    int rc = tt_run_add(run, specs, tt_plan_count(plan), &culprit, &why);
+    tt_plan_specs_free(specs);
+    return rc < 0 ? refused(plan, culprit, why, err) : 0;
+}
+
+static int unknown_only(const struct tt_plan *plan, const struct tt_run_options *options,
+                        struct tt_error **err)
+{
+    for (size_t i = 0; options && i < options->only_count; i++) {
+        if (is_known(plan, options->only[i]))
+            continue;
+        const char *best = nearest(plan, options->only[i], NULL);
+        return tt_fail(err, TT_INVALID, "workflow \"%s\" has no task \"%s\"%s%s%s",
+                       tt_plan_name(plan), options->only[i], best ? "; did you mean \"" : "",
+                       best ? best : "", best ? "\"?" : "");
+    }
+    return 0;
+}
+
+int tt_plan_start(const struct tt_plan *plan, const struct tt_run_options *options, int64_t now,
+                  struct tt_run **out, struct tt_error **err)
+{
+    static const struct tt_run_options plain = {0};
+    *out = NULL;
+    if (tt_plan_count(plan) == 0)
+        return tt_fail(err, TT_INVALID, "%s:%d: workflow \"%s\" has no tasks", tt_plan_file(plan),
+                       tt_plan_line(plan), tt_plan_name(plan));
+    struct tt_run *run = tt_run_new(options ? options : &plain);
+    int rc = join(plan, run, err);
+    if (rc == 0)
+        rc = unknown_only(plan, options, err);
+    if (rc == 0)
+        rc = tt_run_start(run, now, err);
+    if (rc < 0)
+        tt_run_free(run);
+    else
+        *out = run;
+    return rc;
+}
+
+int tt_plan_check(const struct tt_plan *plan, const struct tt_run_options *options,
+                  struct tt_error **err)
+{
+    struct tt_run *run;
+    int rc = tt_plan_start(plan, options, 0, &run, err);
+    tt_run_free(run);
+    return rc;
+}
+
+int tt_plan_order(const struct tt_plan *plan, const struct tt_run_options *options,
+                  uint32_t **order, uint32_t *count, struct tt_error **err)
+{
+    struct tt_run_options one = options ? *options : (struct tt_run_options){0};
+    one.jobs = 1;
+    struct tt_run *run;
+    int rc = tt_plan_start(plan, &one, 0, &run, err);
+    if (rc < 0)
+        return rc;
+    *order = tt_reallocarray(NULL, tt_plan_count(plan), sizeof **order);
+    *count = 0;
+    struct tt_effect effect;
+    while (tt_run_next(run, &effect)) {
+        if (effect.type == TT_FX_TASK_STARTED)
+            (*order)[(*count)++] = effect.task;
+        if (effect.type != TT_FX_BEGIN)
+            continue;
+        struct tt_op_end end = {.op = effect.op, .outcome = {.code = 0}};
+        tt_run_ended(run, 0, &end, NULL);
+    }
+    tt_run_free(run);
+    return 0;
+}
