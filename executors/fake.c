@@ -2,7 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/files/files.h"
-#include "executors/local_files.h"
+#include "executors/local/files.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #include "lua/ldocker.h"
 
 #include "core/base/alloc.h"
-#include "executors/docker.h"
-#include "executors/docker_image.h"
+#include "executors/docker/docker.h"
+#include "executors/docker/image.h"
 #include "lua/lerror.h"
 #include "lua/lvalue.h"
 

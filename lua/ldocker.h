@@ -2,7 +2,7 @@
 #ifndef LT_LDOCKER_H
 #define LT_LDOCKER_H
 
-#include "executors/docker_api.h"
+#include "executors/docker/api.h"
 #include "lua/lenv.h"
 
 extern const struct lt_env_scheme lt_docker_scheme, lt_docker_image_scheme;

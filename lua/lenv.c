@@ -2,7 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/files/files.h"
-#include "executors/local.h"
+#include "executors/local/local.h"
 #include "lua/lerror.h"
 #include "lua/lfiles.h"
 #include "lua/lproc.h"

@@ -3,8 +3,8 @@
 #include "lua/lk8s.h"
 
 #include "core/base/alloc.h"
-#include "executors/k8s.h"
-#include "executors/k8s_job.h"
+#include "executors/k8s/job.h"
+#include "executors/k8s/k8s.h"
 #include "lua/lerror.h"
 #include "lua/lvalue.h"
 

@@ -2,7 +2,7 @@
 #ifndef LT_LK8S_H
 #define LT_LK8S_H
 
-#include "executors/k8s_api.h"
+#include "executors/k8s/api.h"
 #include "lua/lenv.h"
 
 extern const struct lt_env_scheme lt_k8s_scheme, lt_k8s_job_scheme;

@@ -1,6 +1,6 @@
 /* tutti.ssh "user@host:port" and tutti.ssh{ host = …, … }. */
 #include "lua/lssh.h"
-#include "executors/ssh.h"
+#include "executors/ssh/ssh.h"
 #include "lua/lenv.h"
 #include "lua/lerror.h"
 #include "lua/lsecret.h"

@@ -1,6 +1,6 @@
 #include "lua/ltunnel.h"
 
-#include "executors/ssh_tunnel.h"
+#include "executors/ssh/tunnel.h"
 #include "lua/lenv.h"
 #include "lua/lerror.h"
 #include "lua/task.h"

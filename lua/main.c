@@ -1,7 +1,7 @@
 /* The process: state, signals, the command line in Lua, the exit code. */
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
-#include "executors/guardian.h"
+#include "executors/local/guardian.h"
 #include "lua/lenv.h"
 #include "lua/lerror.h"
 #include "lua/lmasked.h"

@@ -2,10 +2,10 @@
  * code: kubeloop POD N, in the cluster and namespace of KUBECONFIG. Each command is a WebSocket,
  * and so a connection, of its own; TLS sessions are resumed. */
 #include "core/base/buf.h"
-#include "executors/curl_lib.h"
-#include "executors/k8s_exec.h"
-#include "executors/kubeconfig.h"
-#include "executors/ws.h"
+#include "executors/http/curl.h"
+#include "executors/http/ws.h"
+#include "executors/k8s/exec.h"
+#include "executors/k8s/kubeconfig.h"
 
 #include <dlfcn.h>
 #include <poll.h>

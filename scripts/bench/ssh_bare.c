@@ -3,9 +3,9 @@
  *     ssh_bare warm  PORT USER KEY N LINE    N commands on one connection
  *     ssh_bare fresh PORT USER KEY N LINE    one command on each of N connections, 127.0.0.1 up */
 #include "core/base/alloc.h"
-#include "executors/ssh_key.h"
-#include "executors/ssh_keyfiles.h"
-#include "executors/ssh_lib.h"
+#include "executors/ssh/login/key.h"
+#include "executors/ssh/login/keyfiles.h"
+#include "executors/ssh/wire/lib.h"
 
 #include <arpa/inet.h>
 #include <netinet/tcp.h>

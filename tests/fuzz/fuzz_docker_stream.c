@@ -1,6 +1,6 @@
 /* A multiplexed stream says the same however it is cut into pieces, and never reaches outside. */
 #include "core/base/buf.h"
-#include "executors/docker_stream.h"
+#include "executors/docker/stream.h"
 
 #include <stdint.h>
 #include <stdlib.h>

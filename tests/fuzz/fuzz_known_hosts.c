@@ -1,6 +1,6 @@
 /* known_hosts files: whatever stands in them, reading ends, and what is found is whole. */
-#include "executors/known_hosts.h"
-#include "executors/pack.h"
+#include "executors/ssh/login/known_hosts.h"
+#include "executors/ssh/wire/pack.h"
 
 #include <stdlib.h>
 #include <string.h>

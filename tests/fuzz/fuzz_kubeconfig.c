@@ -1,6 +1,6 @@
 /* kubeconfig files: whatever stands in them, merging ends, a file that was merged changes nothing
  * when it comes again, and each context either can be used or is refused by name. */
-#include "executors/kubeconfig.h"
+#include "executors/k8s/kubeconfig.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* What an API server sends over an exec's WebSocket: whatever it is and however it is cut into
  * pieces, the channels say the same, and so do the shim's reports and the status that are in them.
  */
-#include "executors/k8s_exec.h"
-#include "executors/shim.h"
-#include "executors/ws.h"
+#include "executors/http/ws.h"
+#include "executors/k8s/exec.h"
+#include "executors/remote/shim.h"
 
 #include <stdint.h>
 #include <stdlib.h>

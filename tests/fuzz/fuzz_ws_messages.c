@@ -1,7 +1,7 @@
 /* Messages of an API server, in frames of any size with control frames in between, arrive on their
  * channels byte-exact; what we send is framed so that a server reads the same. The input says which
  * messages there are. */
-#include "executors/ws.h"
+#include "executors/http/ws.h"
 
 #include <stdint.h>
 #include <stdlib.h>

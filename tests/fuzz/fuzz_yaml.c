@@ -1,7 +1,7 @@
 /* YAML: whatever stands in it, reading ends; what was read, written as JSON (which is YAML), is the
  * same when it is read again. */
 #include "core/base/json.h"
-#include "executors/yaml.h"
+#include "executors/k8s/yaml.h"
 
 #include <stdint.h>
 #include <stdlib.h>

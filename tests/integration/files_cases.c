@@ -1,7 +1,7 @@
 #include "files_cases.h"
 
 #include "core/base/digest.h"
-#include "executors/local.h"
+#include "executors/local/local.h"
 
 struct tt_env *files_env;
 

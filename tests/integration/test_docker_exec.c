@@ -1,7 +1,7 @@
 /* Commands in a container of a real dockerd. */
 #include "harness.h"
 
-#include "executors/docker.h"
+#include "executors/docker/docker.h"
 
 static struct tt_env *box, *bare;
 

@@ -1,7 +1,7 @@
 /* Files in a container of a real dockerd. */
 #include "files_cases.h"
 
-#include "executors/docker.h"
+#include "executors/docker/docker.h"
 
 #define SUPPORT "\"$TUTTI_TOP/tests/support/dockerd\""
 

@@ -1,7 +1,7 @@
 /* Containers of one's own, on a real dockerd. */
 #include "harness.h"
 
-#include "executors/docker_image.h"
+#include "executors/docker/image.h"
 
 #include <sys/prctl.h>
 

@@ -1,8 +1,8 @@
 /* Commands in a pod of a real Kubernetes node. */
 #include "harness.h"
 
-#include "executors/k8s.h"
-#include "executors/k8s_exec.h"
+#include "executors/k8s/exec.h"
+#include "executors/k8s/k8s.h"
 
 static struct tt_env *box;
 

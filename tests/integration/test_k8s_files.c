@@ -1,7 +1,7 @@
 /* Files in a pod of a real Kubernetes node. */
 #include "files_cases.h"
 
-#include "executors/k8s.h"
+#include "executors/k8s/k8s.h"
 
 #define SUPPORT "\"$TUTTI_TOP/tests/support/kube\""
 #define RUN     "\"$TUTTI_TEST_KUBE_RUN\""

@@ -144,7 +144,7 @@ t.describe("stdlib/meta", function()
 
   t.it("lists the options that C knows", function()
     local lists = {}
-    for _, path in ipairs(here:glob(top .. "/lua/**.c")) do
+    for _, path in ipairs(here:glob(top .. "/lua/**/*.c")) do
       local source = t.slurp(path):gsub("/%*.-%*/", "")
       for names in source:gmatch "lt_options_open%(L,%s*&?[%w_]+,%s*[^;]-,%s*([%w_]+),%s*[%w_]+%);" do
         local items = source:match("static const char %*const " .. names .. "%[%]%s*=%s*(%b{})")

@@ -5,7 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/files/fd_file.h"
-#include "executors/local_files.h"
+#include "executors/local/files.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

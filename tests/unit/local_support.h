@@ -5,9 +5,9 @@
 
 #include "core/base/alloc.h"
 #include "core/env/proc.h"
-#include "executors/guardian.h"
-#include "executors/local.h"
-#include "executors/local_spawn.h"
+#include "executors/local/guardian.h"
+#include "executors/local/local.h"
+#include "executors/local/spawn.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* known_hosts: what matches, what does not, what is judged. */
-#include "executors/known_hosts.h"
-#include "executors/ssh_config.h"
-#include "executors/ssh_lib.h"
+#include "executors/ssh/config/config.h"
+#include "executors/ssh/login/known_hosts.h"
+#include "executors/ssh/wire/lib.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* The shim, run by the shells of this machine: what arrives, what is reported, what is hidden. */
 #include "core/base/alloc.h"
 #include "core/base/quote.h"
-#include "executors/shim.h"
+#include "executors/remote/shim.h"
 
 #include <setjmp.h>
 #include <signal.h>

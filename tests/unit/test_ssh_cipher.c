@@ -1,7 +1,7 @@
 /* AES-128-CTR computed ahead gives what OpenSSL's own gives, however it is asked. */
 #include "core/run/retry.h"
-#include "executors/ssh_cipher.h"
-#include "executors/ssh_lib.h"
+#include "executors/ssh/wire/cipher.h"
+#include "executors/ssh/wire/lib.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,0 +1,42 @@
+/* A Docker daemon: where it is and how it is spoken to.
+ *
+ * The daemon is, in this order: the host that the script names; DOCKER_HOST; the context of
+ * DOCKER_CONTEXT or of the configuration (DOCKER_CONFIG, else ~/.docker); /var/run/docker.sock;
+ * podman's socket where only that exists. */
+#ifndef TX_DOCKER_API_H
+#define TX_DOCKER_API_H
+
+#include "executors/http/api.h"
+
+/* Which daemon is meant; NULL fields: what the surroundings say. */
+struct tx_docker_where {
+    const char *host;      /* "unix:///path", "tcp://host:port", "https://…" */
+    const char *context;   /* a name */
+    const char *cert_path; /* folder of ca.pem, cert.pem, key.pem for TLS */
+};
+
+/* Fills config and *address (allocated: "unix:///path", for messages and identity). Nothing is
+ * contacted. `invalid` for what can't be understood, `unsupported` for ssh:// and npipe://. */
+int tx_docker_find(const struct tx_docker_where *where, struct tx_http_config *config,
+                   char **address, struct tt_error **err);
+
+struct tx_docker;
+
+/* The daemon's shared connection: the same object for the same daemon while somebody holds it. */
+int tx_docker_open(struct tx_docker **docker, struct tt_loop *loop,
+                   const struct tx_docker_where *where, struct tt_error **err);
+void tx_docker_retain(struct tx_docker *docker);
+void tx_docker_release(struct tx_docker *docker);
+struct tx_http *tx_docker_http(const struct tx_docker *docker);
+const char *tx_docker_address(const struct tx_docker *docker);
+/* Whether the daemon runs on this machine, as far as its address tells. */
+bool tx_docker_is_local(const struct tx_docker *docker);
+struct tx_docker_events;
+/* The place where executors/docker/events.c keeps its subscription. */
+struct tx_docker_events **tx_docker_events_place(struct tx_docker *docker);
+
+/* `invalid` unless it can be the name or id of a container. */
+int tx_docker_check_container(const char *name, struct tt_error **err);
+int tx_docker_check_image(const char *name, struct tt_error **err);
+
+#endif

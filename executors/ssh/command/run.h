@@ -1,0 +1,39 @@
+/* One remote command on a channel: the shim's line and header, its reports, the streams, the end.
+ * What of it is the contract's process is ssh_process.c. Loop thread. */
+#ifndef TX_SSH_RUN_H
+#define TX_SSH_RUN_H
+
+#include "core/env/exec.h"
+#include "executors/ssh/host/host.h"
+
+struct tx_run;
+
+/* Takes the lease. `changed` is called from jobs when anything below may have changed. NULL: the
+ * command cannot be sent (err), the lease was ended. */
+struct tx_run *tx_run_new(struct tx_host *host, struct tx_lease *lease,
+                          const struct tt_command *command, void (*changed)(void *arg), void *arg,
+                          struct tt_error **err);
+/* Closes the channel; what runs goes on. */
+void tx_run_free(struct tx_run *run);
+struct tx_link *tx_run_link(const struct tx_run *run);
+struct tx_lease *tx_run_lease(const struct tx_run *run);
+
+/* The server accepted to run the line. */
+bool tx_run_accepted(const struct tx_run *run);
+/* The command's process group, once the shim reported it; else 0. */
+int64_t tx_run_group(const struct tx_run *run);
+/* The group to signal while there is no command yet: the launcher's; 0: not known. */
+int64_t tx_run_launcher(const struct tx_run *run);
+/* How it ended, or NULL while that is not known. Borrowed. */
+const struct tt_exit *tx_run_exit(const struct tx_run *run);
+/* The channel is closed on both sides: nobody holds the command's streams any more. */
+bool tx_run_closed(const struct tx_run *run);
+
+/* Gives 1..max bytes of a stream: their number; 0 at its end; -EAGAIN; -EPIPE when it broke. */
+ssize_t tx_run_read(struct tx_run *run, enum tt_stream stream, size_t max, struct tt_bytes *bytes);
+/* Bytes taken for stdin, -EAGAIN, or -EPIPE when the command cannot read any more. */
+ssize_t tx_run_write(struct tx_run *run, const void *data, size_t length);
+/* Stdin ends after what was written. 0, -EAGAIN, -EPIPE. */
+int tx_run_close_stdin(struct tx_run *run);
+
+#endif

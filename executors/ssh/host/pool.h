@@ -1,0 +1,92 @@
+/* What the files of the pool share: ssh_host.c (the hosts), ssh_connect.c (new connections),
+ * ssh_link.c (the connections, and the leases on them), ssh_request.c (who wants a channel),
+ * ssh_close.c. */
+#ifndef TX_SSH_POOL_H
+#define TX_SSH_POOL_H
+
+#include "executors/ssh/config/own_options.h"
+#include "executors/ssh/host/host.h"
+
+enum { tx_assumed_channels = 10 /* OpenSSH's default for MaxSessions */ };
+
+struct tx_link {
+    struct tx_host *host; /* NULL once it left the pool */
+    struct tx_link *next;
+    struct tx_session *session; /* held */
+    struct tx_waiter waiter;
+    unsigned refs;       /* the pool's, and the leases' */
+    unsigned channels;   /* leased, the attached ones included */
+    unsigned users;      /* leased, without the attached ones */
+    unsigned room;       /* how many it holds; 0: not known */
+    int64_t born, freed; /* freed: when a channel was last closed */
+    struct tt_timer idle;
+    struct tx_attached *attached;
+};
+
+struct tx_host {
+    struct tx_host *next; /* of all hosts */
+    unsigned refs;
+    struct tt_loop *loop;
+    uint64_t number;
+    struct tt_buf key; /* what makes two hosts the same */
+    struct tx_own_options own;
+    struct tx_ssh_settings settings;
+    enum { TX_HOST_UNKNOWN, TX_HOST_RESOLVING, TX_HOST_RESOLVED } resolved;
+    struct tt_scope *life; /* tx_host_life */
+    struct tt_op *resolve;
+    struct tx_closing *closings;
+    struct tx_host *jump; /* held */
+    unsigned depth;       /* of jumps that led here */
+    struct tx_link *links;
+    struct tx_connecting *connecting;
+    struct tx_request *requests; /* those that wait or open, oldest first */
+    unsigned room;               /* channels that a connection is known to hold; 0: not known */
+    bool crowded;                /* another connection was refused while some live */
+    bool shell_is_sh;
+    struct tx_sftp *sftp; /* sftp.c keeps a reference for it */
+    struct tt_job job;
+};
+
+static inline void *tx_owner_of(void *member, size_t offset)
+{
+    return (char *)member - offset;
+}
+
+/* --- ssh_host.c --- */
+
+/* Something changed: soon, who waits is served. */
+void tx_host_settle(struct tx_host *host);
+/* Nobody waits for it to be resolved or connected to. */
+void tx_host_stop_reaching(struct tx_host *host, const struct tt_error *why);
+
+/* --- ssh_connect.c --- */
+
+/* Makes one more connection for the pool. */
+void tx_host_connect(struct tx_host *host);
+/* Gives up those that are being made. */
+void tx_host_stop_connecting(struct tx_host *host, const struct tt_error *why);
+size_t tx_host_connecting(const struct tx_host *host); /* how many */
+
+/* --- ssh_link.c --- */
+
+/* Puts a session (taken) into the pool. */
+struct tx_link *tx_link_new(struct tx_host *host, struct tx_session *session);
+/* It gets no new channels. Its leases go on. */
+void tx_link_leave(struct tx_link *link);
+void tx_link_unref(struct tx_link *link);
+/* One that takes another channel, or NULL. */
+struct tx_link *tx_link_with_room(const struct tx_host *host);
+/* A channel more, or less, is on it (each holds the link); attached: for no use of its own. */
+void tx_link_take_place(struct tx_link *link, bool attached);
+void tx_link_give_place(struct tx_link *link, bool attached);
+/* Takes the channel, and a place that was taken for it. */
+struct tx_lease *tx_lease_new(struct tx_link *link, struct tx_channel *channel, bool attached);
+
+/* --- ssh_request.c --- */
+
+/* Gives those who wait a connection with room, and asks for more connections. */
+void tx_requests_serve(struct tx_host *host);
+/* Ends those that wait for a connection. */
+void tx_requests_fail(struct tx_host *host, const struct tt_error *why);
+
+#endif
