@@ -2,10 +2,10 @@
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/local/guardian.h"
-#include "lua/lenv.h"
-#include "lua/lerror.h"
-#include "lua/lmasked.h"
-#include "lua/task.h"
+#include "lua/env/env.h"
+#include "lua/value/error.h"
+#include "lua/vm/masked.h"
+#include "lua/vm/task.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 #include "lua/modules.h"
 
-#include "lua/lclient.h"
-#include "lua/lenv.h"
-#include "lua/lflow.h"
-#include "lua/lruntime.h"
-#include "lua/lvalue.h"
+#include "lua/env/client.h"
+#include "lua/env/env.h"
+#include "lua/flow/flow.h"
+#include "lua/value/value.h"
+#include "lua/vm/runtime.h"
 
 const struct lt_module lt_modules[] = {
     {"host", luaopen_tutti_host},     {"env", luaopen_tutti_env},

@@ -1,8 +1,8 @@
 /* Turns Lua files into one C file of bytecode: embed OUT.c FOLDER NAME.lua...
  *
- * Each file becomes an entry { module name, bytes, size } of tt_stdlib[], which lua/vm.c searches.
- * Bytecode and not source, because parsing the library would cost more than the start-up budget;
- * line numbers stay in, so that tracebacks are whole. */
+ * Each file becomes an entry { module name, bytes, size } of tt_stdlib[], which lua/vm/vm.c
+ * searches. Bytecode and not source, because parsing the library would cost more than the start-up
+ * budget; line numbers stay in, so that tracebacks are whole. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>

@@ -47,7 +47,7 @@ function engine.levels(flow) end
 
 ---Runs it and waits. Returns whatever became of the tasks; interrupting the program stops the run,
 ---and this returns when all that ran was stopped and compensated. `listen(events, n)` is called with
----what happened since the last call (the fields are in lua/levents.c); it must not wait.
+---what happened since the last call (the fields are in lua/flow/events.c); it must not wait.
 ---@param options tutti.engine.Options
 ---@param listen? fun(events: table[], n: integer)
 ---@return tutti.engine.Outcome

@@ -1,0 +1,67 @@
+/* Environments in Lua: tutti.here, tutti.env "text", tutti.ssh … and their methods.
+ *
+ * An environment is an immutable userdata: a struct tt_env and the defaults that env:with gave it.
+ * Two are equal when their text is; tostring gives the text. How commands are run is lproc.h, files
+ * are in lfiles.c. */
+#ifndef LT_LENV_H
+#define LT_LENV_H
+
+#include "core/env/exec.h"
+#include "lua/value/args.h"
+#include "lua/vm/vm.h"
+
+#include <lua.h>
+
+/* What every command of an environment starts from. */
+struct lt_env_defaults {
+    struct tt_command command; /* cwd, user, password, vars, pty; no command line */
+    int64_t timeout;           /* ms of one command; TT_NEVER: none given */
+    int64_t grace;             /* ms; -1: not given */
+    int64_t max_output;        /* bytes a stream; -1: not given */
+};
+void lt_env_defaults_init(struct lt_env_defaults *defaults); /* nothing given */
+
+/* Pushes an environment; env is retained, defaults (NULL: none) are copied. */
+void lt_push_env(lua_State *L, struct tt_env *env, const struct lt_env_defaults *defaults);
+/* The environment at index, borrowed, or NULL when it is none. *defaults (may be NULL) is borrowed
+ * from that value. */
+struct tt_env *lt_to_env(lua_State *L, int index, const struct lt_env_defaults **defaults);
+/* Pushes the environment that the text at index stands for: "ssh://user@host", "local:" …; raises
+ * `invalid`. */
+void lt_push_env_of_text(lua_State *L, int index);
+/* This machine. Borrowed from the state. Raises when there is none. */
+struct tt_env *lt_here(lua_State *L);
+
+/* --- kinds of environments; the table is in lua/env/schemes.c --- */
+
+struct lt_env_scheme {
+    const char *name; /* "ssh": text that begins with "ssh:", and the constructor tutti.ssh */
+    /* tutti.NAME "text" and tutti.env "NAME:…" (then text is the whole of it): pushes an
+     * environment with lt_push_env, or raises. */
+    void (*from_text)(lua_State *L, const char *text);
+    /* tutti.NAME{ options }: the table is at index. NULL: there is no such constructor. */
+    void (*from_options)(lua_State *L, int index);
+};
+extern const struct lt_env_scheme *const lt_env_schemes[]; /* ends with NULL */
+
+/* The names that constructors accept besides their own, in their option lists: a constructor pushes
+ * the plain environment and then lt_push_env_with. */
+#define LT_ENV_DEFAULT_NAMES                                                                       \
+    "cwd", "env", "user", "password", "timeout", "grace", "max_output", "pty"
+/* Pushes an environment like the one at index, with the default options of `o` on top. */
+void lt_push_env_with(lua_State *L, int index, const struct lt_options *o);
+
+/* For the bindings of operations. The environment at index 1; raises when it is none. */
+struct tt_env *lt_check_env(lua_State *L, const struct lt_env_defaults **defaults);
+/* lt_begin for an operation on an environment: refused while a file is only looked at. */
+struct tt_scope *lt_env_begin(lua_State *L);
+/* Replaces what the options name; a relative cwd is below the one before. Throws half done. */
+void lt_env_read_defaults(const struct lt_options *o, struct lt_env_defaults *defaults);
+
+/* Ends what environments keep open (idle connections, containers of their own): an operation that
+ * never fails. For the end of the process. */
+struct tt_op *lt_envs_close(struct lt_vm *vm, struct tt_scope *scope);
+
+int luaopen_tutti_env(lua_State *L);
+
+#endif

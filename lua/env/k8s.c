@@ -1,0 +1,306 @@
+/* Kubernetes pods in Lua: tutti.k8s "ns/pod/container" or { pod = | deployment = | selector = |
+ * job = { … } }; k8s://ns/pod/container?context=NAME and k8s-job://IMAGE?… as text. */
+#include "lua/env/k8s.h"
+
+#include "core/base/alloc.h"
+#include "executors/k8s/job.h"
+#include "executors/k8s/k8s.h"
+#include "lua/value/error.h"
+#include "lua/value/value.h"
+
+#include <lauxlib.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+void lt_k8s_where(const struct lt_options *o, struct tx_kube_where *where)
+{
+    where->context = lt_option_string(o, "context", NULL);
+    where->kubeconfig = lt_option_string(o, "kubeconfig", NULL);
+}
+
+static int let_go(lua_State *L)
+{
+    (void)L;
+    tx_kube_run_plugins_in(NULL);
+    return 0;
+}
+
+void lt_k8s_prepare(lua_State *L)
+{
+    static const char key;
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
+        tx_kube_run_plugins_in(lt_here(L));
+        lua_newuserdatauv(L, 1, 0);
+        lua_newtable(L);
+        lua_pushcfunction(L, let_go);
+        lua_setfield(L, -2, "__gc");
+        lua_setmetatable(L, -2);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
+    }
+    lua_pop(L, 1);
+}
+
+static void make(lua_State *L, const struct tx_k8s_options *options, const struct lt_options *o)
+{
+    struct lt_env_defaults defaults;
+    struct tt_env *env = NULL;
+    struct tt_error *err = NULL;
+    int limit = 0;
+    lt_k8s_prepare(L);
+    lt_env_defaults_init(&defaults);
+    if (o) {
+        limit = (int)lt_option_integer(o, "limit", 0, 1, INT_MAX);
+        lt_env_read_defaults(o, &defaults);
+    }
+    int rc = tx_k8s_env_new(&env, lt_vm_loop(lt_vm_of(L)), options, &err);
+    if (rc == 0) {
+        env->limit = limit;
+        lt_push_env(L, env, &defaults);
+        tt_env_release(env);
+    }
+    tt_command_clear(&defaults.command);
+    if (rc < 0)
+        lt_raise(L, err);
+}
+
+/* --- text --- */
+
+static int hex(char c)
+{
+    return c >= '0' && c <= '9'                 ? c - '0'
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                : -1;
+}
+
+/* Pushes length bytes of text with %XX undone. */
+static const char *push_decoded(lua_State *L, const char *text, size_t length)
+{
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    for (size_t i = 0; i < length; i++) {
+        int a = text[i] == '%' && i + 2 < length ? hex(text[i + 1]) : -1;
+        int b = a >= 0 ? hex(text[i + 2]) : -1;
+        if (b >= 0 && (a || b)) {
+            luaL_addchar(&buffer, (char)(a * 16 + b));
+            i += 2;
+        } else {
+            luaL_addchar(&buffer, text[i]);
+        }
+    }
+    luaL_pushresult(&buffer);
+    return lua_tostring(L, -1);
+}
+
+/* Pushes the options after '?' as a table. */
+static void push_query(lua_State *L, const char *query, const char *whole)
+{
+    lua_newtable(L);
+    while (*query) {
+        size_t length = strcspn(query, "&"), name = strcspn(query, "=&");
+        if (name == 0 || name >= length)
+            lt_invalid(L, "'%s': '%s' is not NAME=VALUE", whole, query);
+        lua_pushlstring(L, query, name);
+        push_decoded(L, query + name + 1, length - name - 1);
+        lua_rawset(L, -3);
+        query += length + (query[length] == '&');
+    }
+}
+
+/* "ns/pod/container", "ns/pod", "pod": sets what is there as fields of the table at the top. */
+static void read_path(lua_State *L, const char *path, size_t length, bool has_scheme,
+                      const char *whole)
+{
+    const char *parts[3];
+    size_t lengths[3], count = 0;
+    while (length) {
+        size_t part = strcspn(path, "/") < length ? strcspn(path, "/") : length;
+        if (count == 3)
+            lt_invalid(L, "'%s' has more than NAMESPACE/POD/CONTAINER", whole);
+        parts[count] = path;
+        lengths[count++] = part;
+        path += part + (part < length);
+        length -= part + (part < length);
+    }
+    static const char *const of_one[] = {"pod"}, *const of_scheme[] = {"namespace"},
+                             *const of_more[] = {"namespace", "pod", "container"};
+    const char *const *names = count > 1 ? of_more : has_scheme ? of_scheme : of_one;
+    for (size_t i = 0; i < count; i++) {
+        lua_pushlstring(L, parts[i], lengths[i]);
+        lua_setfield(L, -2, names[i]);
+    }
+}
+
+static void k8s_from_options(lua_State *L, int index);
+static void make_job(lua_State *L, int job_index, const struct lt_options *o);
+
+static void k8s_from_text(lua_State *L, const char *text)
+{
+    bool has_scheme = strncmp(text, "k8s://", 6) == 0;
+    const char *path = has_scheme ? text + 6 : text;
+    size_t length = strcspn(path, "?");
+    push_query(L, path[length] ? path + length + 1 : "", text);
+    read_path(L, path, length, has_scheme, text);
+    k8s_from_options(L, lua_gettop(L));
+    lua_remove(L, -2);
+}
+
+/* --- options --- */
+
+/* "a=b,c=d" from text or a table of labels; left on the stack. NULL: not given. */
+static const char *push_selector(const struct lt_options *o)
+{
+    lua_State *L = o->L;
+    int type = lt_option_push(o, "selector");
+    if (type == LUA_TNIL || type == LUA_TSTRING)
+        return lua_tostring(L, -1);
+    if (type != LUA_TTABLE)
+        lt_option_wrong(o, "selector", "text or a table of labels");
+    int table = lua_gettop(L);
+    lua_newtable(L);
+    int list = lua_gettop(L);
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+            lt_option_wrong(o, "selector", "text or a table of labels");
+        lua_pushfstring(L, "%s=%s", lua_tostring(L, -2), lua_tostring(L, -1));
+        lua_rawseti(L, list, (lua_Integer)lua_rawlen(L, list) + 1);
+    }
+    lua_getglobal(L, "table");
+    lua_getfield(L, -1, "sort");
+    lua_pushvalue(L, list);
+    lua_call(L, 1, 0);
+    lua_getfield(L, -1, "concat");
+    lua_pushvalue(L, list);
+    lua_pushliteral(L, ",");
+    lua_call(L, 2, 1);
+    lua_replace(L, table);
+    lua_settop(L, table);
+    return lua_tostring(L, table);
+}
+
+static void k8s_from_options(lua_State *L, int index)
+{
+    static const char *const names[] = {"context",    "kubeconfig",         "namespace", "pod",
+                                        "deployment", "selector",           "container", "job",
+                                        "limit",      LT_ENV_DEFAULT_NAMES, NULL};
+    struct lt_options o;
+    struct tx_k8s_options options = {0};
+    lt_options_open(L, &o, index, "tutti.k8s", names, false);
+    if (lt_option_push(&o, "job") != LUA_TNIL) {
+        if (lt_option_given(&o, "pod") || lt_option_given(&o, "deployment") ||
+            lt_option_given(&o, "selector") || lt_option_given(&o, "container"))
+            lt_invalid(L, "tutti.k8s: a job stands alone: without pod, deployment, selector and "
+                          "container");
+        make_job(L, lua_gettop(L), &o);
+        lua_remove(L, -2);
+        return;
+    }
+    lua_pop(L, 1);
+    lt_k8s_where(&o, &options.where);
+    options.name_space = lt_option_string(&o, "namespace", NULL);
+    options.pod = lt_option_string(&o, "pod", NULL);
+    options.deployment = lt_option_string(&o, "deployment", NULL);
+    options.selector = push_selector(&o);
+    options.container = lt_option_string(&o, "container", NULL);
+    make(L, &options, &o);
+    lua_remove(L, -2); /* the selector */
+}
+
+/* --- jobs --- */
+
+static int json_gc(lua_State *L)
+{
+    json_t **json = lua_touserdata(L, 1);
+    json_decref(*json);
+    *json = NULL;
+    return 0;
+}
+
+/* A table option as a JSON object, which lives as long as the userdata that this pushes. */
+static const json_t *push_object(const struct lt_options *o, const char *name)
+{
+    lua_State *L = o->L;
+    json_t **json = lua_newuserdatauv(L, sizeof *json, 0);
+    struct tt_error *err = NULL;
+    *json = NULL;
+    if (luaL_newmetatable(L, "tutti.k8s.json")) {
+        lua_pushcfunction(L, json_gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    int type = lt_option_push(o, name);
+    if (type == LUA_TTABLE)
+        *json = lt_to_json(L, -1, name, &err);
+    lua_pop(L, 1);
+    if (err)
+        lt_raise(L, err);
+    if (type != LUA_TNIL && !json_is_object(*json))
+        lt_option_wrong(o, name, "a table of names and values");
+    return *json;
+}
+
+static const char *const job_names[] = {
+    "image", "env", "labels", "service_account", "cpu", "memory", "pull", "pod", NULL};
+
+/* The job's own options at job_index; where it runs and the defaults of commands in o. */
+static void make_job(lua_State *L, int job_index, const struct lt_options *o)
+{
+    static const char *const pulls[] = {"missing", "always", "never", NULL};
+    struct lt_options job;
+    struct lt_env_defaults defaults;
+    struct tx_k8s_job_options options = {0};
+    struct tt_env *env = NULL;
+    struct tt_error *err = NULL;
+    int top = lua_gettop(L);
+    lt_options_open(L, &job, job_index, "tutti.k8s: job", job_names, false);
+    lt_k8s_where(o, &options.where);
+    options.name_space = lt_option_string(o, "namespace", NULL);
+    options.image = lt_option_string(&job, "image", NULL);
+    if (!options.image)
+        lt_invalid(L, "tutti.k8s: a job needs an image");
+    options.service_account = lt_option_string(&job, "service_account", NULL);
+    options.cpu = lt_option_string(&job, "cpu", NULL);
+    options.memory = lt_option_string(&job, "memory", NULL);
+    if (lt_option_given(&job, "pull"))
+        options.pull = pulls[lt_option_choice(&job, "pull", pulls, 0)];
+    options.vars = push_object(&job, "env");
+    options.labels = push_object(&job, "labels");
+    options.pod = push_object(&job, "pod");
+    int limit = (int)lt_option_integer(o, "limit", 0, 1, INT_MAX);
+    lt_k8s_prepare(L);
+    lt_env_defaults_init(&defaults);
+    lt_env_read_defaults(o, &defaults);
+    int rc = tx_k8s_job_env_new(&env, lt_vm_loop(lt_vm_of(L)), &options, &err);
+    if (rc == 0) {
+        env->limit = limit;
+        lt_push_env(L, env, &defaults);
+        tt_env_release(env);
+        lua_replace(L, top + 1);
+        lua_settop(L, top + 1);
+    }
+    tt_command_clear(&defaults.command);
+    if (rc < 0)
+        lt_raise(L, err);
+}
+
+/* k8s-job://IMAGE?context=…&namespace=… */
+static void job_from_text(lua_State *L, const char *text)
+{
+    static const char *const names[] = {"context", "kubeconfig", "namespace", NULL};
+    const char *image = strncmp(text, "k8s-job://", 10) == 0 ? text + 10 : text;
+    size_t length = strcspn(image, "?");
+    struct lt_options o;
+    lua_newtable(L);
+    push_decoded(L, image, length);
+    lua_setfield(L, -2, "image");
+    int job = lua_gettop(L);
+    push_query(L, image[length] ? image + length + 1 : "", text);
+    lt_options_open(L, &o, job + 1, "k8s-job", names, false);
+    make_job(L, job, &o);
+    lua_replace(L, job);
+    lua_settop(L, job);
+}
+
+const struct lt_env_scheme lt_k8s_job_scheme = {"k8s-job", job_from_text, NULL};
+
+const struct lt_env_scheme lt_k8s_scheme = {"k8s", k8s_from_text, k8s_from_options};

@@ -1,0 +1,9 @@
+/* SSH hosts in Lua: tutti.ssh. */
+#ifndef LT_LSSH_H
+#define LT_LSSH_H
+
+#include "lua/env/env.h"
+
+extern const struct lt_env_scheme lt_ssh_scheme;
+
+#endif

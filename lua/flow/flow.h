@@ -1,0 +1,66 @@
+/* Workflows in Lua: `tutti.workflow`, its parameters, functions and tasks, read into a
+ * core/plan/plan.h.
+ *
+ *     lflow.c         the workflow object: params, fn, and `task "name" { … }`
+ *     lflow_task.c    one task's table
+ *     lflow_matrix.c  its instances when it has a matrix
+ *     lhost.c         Lua functions as core/env/callable.h
+ *     lctx.c          the `ctx` that they are called with
+ *     lengine.c       require "tutti.engine": what the command line does with a workflow
+ *
+ * What is wrong with a declaration is raised where it stands, kind `invalid`; what only the whole
+ * graph shows is found by tt_plan_check and names the place, too. */
+#ifndef LT_FLOW_H
+#define LT_FLOW_H
+
+#include "core/plan/plan.h"
+#include "lua/value/args.h"
+#include "lua/vm/vm.h"
+
+struct lt_ctx;
+struct lt_body;
+
+/* The userdata. `ctx.flow` is one, too: it adds to the tasks of a running function. */
+struct lt_flow {
+    struct tt_plan *plan; /* held; of ctx.flow: NULL until a task is added */
+    struct lt_body *open; /* names that still wait for their table */
+    struct lt_ctx *ctx;   /* held; NULL: declared by a script */
+    struct tt_run *graph; /* the checked graph, for questions about it; NULL: not made or stale */
+    char *dir;            /* the script's directory, absolute; NULL: not asked for yet */
+    bool running;         /* it was given to a run: later tasks would be lost */
+};
+
+/* A task's name that was said, while its table has not come. Owned by the flow. */
+struct lt_body {
+    struct lt_body *next, *prev;
+    int line;
+    char *file;
+    char name[];
+};
+
+struct lt_flow *lt_to_flow(lua_State *L, int index);    /* NULL when it is none */
+struct lt_flow *lt_check_flow(lua_State *L, int index); /* raises */
+/* Somebody wants something of the declared workflow at index. */
+void lt_flow_asked(lua_State *L, int index);
+/* forgotten(): the name of a workflow that was declared and that nobody asked about; each is named
+ * once; nil when there is none (any more). */
+int lt_flow_forgotten(lua_State *L);
+/* Pushes a new workflow object for that plan (taken). */
+struct lt_flow *lt_push_flow(lua_State *L, struct tt_plan *plan, struct lt_ctx *ctx);
+/* 0, or an error: a name that never got its table. */
+int lt_flow_check_open(const struct lt_flow *flow, struct tt_error **err);
+
+/* Reads the table at index as the task `body` and adds it, or its instances. Raises. */
+void lt_flow_add(lua_State *L, struct lt_flow *flow, const struct lt_body *body, int index);
+/* Fills a task (allocated, named) from the options. */
+void lt_read_task(struct lt_options *options, struct lt_flow *flow, struct tt_task *task);
+/* The matrix option at the top of the stack: adds an instance of `task` for each combination. */
+void lt_add_matrix(struct lt_options *options, struct lt_flow *flow, struct tt_task *task);
+/* Adds the task to the plan; raises what the plan refuses. */
+void lt_flow_add_task(lua_State *L, struct lt_flow *flow, struct tt_task *task);
+
+/* tutti.workflow(name [, options]) */
+int lt_workflow(lua_State *L);
+int luaopen_tutti_engine(lua_State *L);
+
+#endif

@@ -1,9 +1,0 @@
-/* SSH hosts in Lua: tutti.ssh. */
-#ifndef LT_LSSH_H
-#define LT_LSSH_H
-
-#include "lua/lenv.h"
-
-extern const struct lt_env_scheme lt_ssh_scheme;
-
-#endif
