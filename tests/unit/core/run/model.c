@@ -1,4 +1,4 @@
-#include "tests/support/model.h"
+#include "tests/unit/core/run/model.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The file operations of this machine, on a scratch directory. */
-#include "files_support.h"
+#include "tests/unit/core/files/files_support.h"
 
 static const struct tt_write_options plain = {.mode = -1, .size = -1};
 

@@ -1,5 +1,5 @@
 /* The rules of a run, one by one: failing, compensating, cancelling, adding tasks, checking. */
-#include "tests/support/story.h"
+#include "tests/unit/core/run/story.h"
 
 /* ---- failing --------------------------------------------------------------------------------- */
 

@@ -1,5 +1,5 @@
 /* The rules of a run, one by one: what a task goes through when nothing stops it. */
-#include "tests/support/story.h"
+#include "tests/unit/core/run/story.h"
 
 /* ---- the way of a task ----------------------------------------------------------------------- */
 

@@ -1,7 +1,7 @@
 /* The artifact store: collecting, choosing, laying out. */
 #include "core/base/digest.h"
 #include "core/store/store.h"
-#include "files_support.h"
+#include "tests/unit/core/files/files_support.h"
 
 #include <signal.h>
 #include <sys/resource.h>

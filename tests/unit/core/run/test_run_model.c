@@ -1,4 +1,4 @@
-/* Ten thousand random runs, each followed step by step by the model of tests/support/model.h:
+/* Ten thousand random runs, each followed step by step by the model of tests/unit/core/run/model.h:
  * graphs with groups, failures, retries, conditions, deadlines, pools, added tasks, cancellations,
  * every mode. Then the same events are told to a new run, which has to do the same.
  *
@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "tests/support/model.h"
+#include "tests/unit/core/run/model.h"
 
 #define LINKS      16
 #define MAX_EVENTS 4000
