@@ -1,6 +1,7 @@
 #include "executors/fake.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "core/files/files.h"
 #include "executors/local/files.h"
 
@@ -182,8 +183,7 @@ static void earliest(int64_t *at, int64_t other)
 
 static void go_on(struct tt_timer *timer)
 {
-    struct fake_process *process =
-        (struct fake_process *)(void *)((char *)timer - offsetof(struct fake_process, timer));
+    struct fake_process *process = tt_owner(timer, struct fake_process, timer);
     const struct tx_fake_command *script = process->script;
     int64_t t = now(process->env), next = TT_NEVER;
     while (process->next_output < script->output_count) {
@@ -303,8 +303,7 @@ static struct tt_process *process_new(struct start_op *op)
 
 static void on_start(struct tt_timer *timer)
 {
-    struct start_op *op =
-        (struct start_op *)(void *)((char *)timer - offsetof(struct start_op, timer));
+    struct start_op *op = tt_owner(timer, struct start_op, timer);
     struct tt_error *err = NULL;
     if (!op->script)
         tt_fail(&err, TT_NOT_FOUND, "no script for \"%s\"", op->line);

@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/owner.h"
 
 #include <stdlib.h>
 
@@ -261,8 +262,7 @@ static void on_patience_over(struct tt_timer *timer)
 
 static void on_quiet(struct tt_job *job)
 {
-    struct settling *settling =
-        (struct settling *)(void *)((char *)job - offsetof(struct settling, quiet));
+    struct settling *settling = tt_owner(job, struct settling, quiet);
     settling->over = !settling->loop->live_ops;
 }
 

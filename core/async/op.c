@@ -1,6 +1,7 @@
 #include "core/async/op.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +55,7 @@ size_t tt_op_report_leaks(void)
 
 static void deliver(struct tt_job *job)
 {
-    struct tt_op *op = (struct tt_op *)(void *)((char *)job - offsetof(struct tt_op, job));
+    struct tt_op *op = tt_owner(job, struct tt_op, job);
     op->state = TT_OP_DELIVERED;
     tt_op_done *done = op->done;
     op->done = NULL;
@@ -104,6 +105,25 @@ void tt_op_await(struct tt_op *op, tt_op_done *done, void *arg)
 void tt_op_unawait(struct tt_op *op)
 {
     op->done = NULL;
+}
+
+void tt_op_drop(struct tt_op **op, const struct tt_error *why)
+{
+    struct tt_op *dropped = *op;
+    if (!dropped)
+        return;
+    *op = NULL;
+    tt_op_unawait(dropped);
+    if (why)
+        tt_op_cancel(dropped, why);
+    tt_op_release(dropped);
+}
+
+void tt_op_drop_because(struct tt_op **op, const char *text)
+{
+    struct tt_error *why = *op ? tt_error_new(TT_CANCELLED, "%s", text) : NULL;
+    tt_op_drop(op, why);
+    tt_error_free(why);
 }
 
 void tt_op_cancel(struct tt_op *op, const struct tt_error *why)
@@ -161,8 +181,7 @@ struct sleep_op {
 
 static void on_awake(struct tt_timer *timer)
 {
-    struct sleep_op *sleep =
-        (struct sleep_op *)(void *)((char *)timer - offsetof(struct sleep_op, timer));
+    struct sleep_op *sleep = tt_owner(timer, struct sleep_op, timer);
     tt_op_finish(&sleep->op, NULL);
 }
 

@@ -70,6 +70,11 @@ void tt_op_unawait(struct tt_op *op);
 void tt_op_cancel(struct tt_op *op, const struct tt_error *why);
 void tt_op_retain(struct tt_op *op);
 void tt_op_release(struct tt_op *op);
+/* Lets go of an operation that nobody needs any more: no `done`, cancelled for that reason (NULL:
+ * not cancelled), released, and *op set to NULL. A NULL *op is fine. */
+void tt_op_drop(struct tt_op **op, const struct tt_error *why);
+/* The same with a reason in words, of kind cancelled. */
+void tt_op_drop_because(struct tt_op **op, const char *why);
 
 /* With TT_FAULTS: names the operations that were not freed on stderr; how many. Without: 0. */
 size_t tt_op_report_leaks(void);

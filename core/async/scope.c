@@ -2,6 +2,7 @@
 
 #include "core/async/op.h"
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 
 #include <stdlib.h>
 
@@ -101,7 +102,7 @@ static void expire(struct tt_scope *scope)
 
 static void on_deadline(struct tt_timer *timer)
 {
-    expire((struct tt_scope *)(void *)((char *)timer - offsetof(struct tt_scope, timer)));
+    expire(tt_owner(timer, struct tt_scope, timer));
 }
 
 void tt_scope_expire(struct tt_scope *scope)
@@ -191,8 +192,7 @@ int tt_scope_check(const struct tt_scope *scope, struct tt_error **err)
 
 static void run_idle(struct tt_job *job)
 {
-    struct tt_scope *scope =
-        (struct tt_scope *)(void *)((char *)job - offsetof(struct tt_scope, idle_job));
+    struct tt_scope *scope = tt_owner(job, struct tt_scope, idle_job);
     void (*idle)(void *) = scope->idle;
     if (!idle || scope->live > 0)
         return;

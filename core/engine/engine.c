@@ -1,6 +1,7 @@
 #include "core/engine/engine.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "core/engine/parts.h"
 
 #include <stdlib.h>
@@ -204,8 +205,7 @@ static void carry_out(struct tt_engine *engine, const struct tt_effect *fx)
 
 static void on_wake(struct tt_timer *timer)
 {
-    struct tt_engine *engine =
-        (struct tt_engine *)(void *)((char *)timer - offsetof(struct tt_engine, timer));
+    struct tt_engine *engine = tt_owner(timer, struct tt_engine, timer);
     tt_run_tick(engine->run, tt_loop_now(engine->loop));
     pump(engine);
 }
@@ -259,15 +259,13 @@ void engine_ended(struct tt_engine *engine, const struct tt_op_end *end, struct 
 
 static void run_job(struct tt_job *job)
 {
-    struct tt_engine *engine =
-        (struct tt_engine *)(void *)((char *)job - offsetof(struct tt_engine, job));
+    struct tt_engine *engine = tt_owner(job, struct tt_engine, job);
     pump(engine);
 }
 
 static void begin_job(struct tt_job *job)
 {
-    struct tt_engine *engine =
-        (struct tt_engine *)(void *)((char *)job - offsetof(struct tt_engine, job));
+    struct tt_engine *engine = tt_owner(job, struct tt_engine, job);
     job->run = run_job;
     engine_tell(engine,
                 &(struct tt_event){.type = TT_EV_RUN_STARTED, .count = tt_engine_selected(engine)});

@@ -10,6 +10,7 @@
 #include "core/env/proc.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -71,11 +72,6 @@ struct waiter {
     struct tt_proc *proc;
     struct waiter *next;
 };
-
-static struct tt_proc *proc_at(void *member, size_t offset)
-{
-    return (struct tt_proc *)(void *)((char *)member - offset);
-}
 
 static void unref(struct tt_proc *proc)
 {
@@ -233,7 +229,7 @@ static void watch_silence(struct tt_proc *proc);
 
 static void on_silence(struct tt_timer *timer)
 {
-    struct tt_proc *proc = proc_at(timer, offsetof(struct tt_proc, drain));
+    struct tt_proc *proc = tt_owner(timer, struct tt_proc, drain);
     struct tt_error *why = tt_error_new(TT_CANCELLED, "the command ended; its stream did not");
     for (int i = 0; i < 2; i++) {
         struct stream *s = &proc->streams[i];
@@ -459,7 +455,7 @@ static void on_asked(struct tt_op *op, void *arg)
 
 static void on_unconfirmed(struct tt_timer *timer)
 {
-    struct tt_proc *proc = proc_at(timer, offsetof(struct tt_proc, ladder));
+    struct tt_proc *proc = tt_owner(timer, struct tt_proc, ladder);
     if (proc->state == RUNNING) {
         struct tt_exit *end = &proc->process->exit;
         char *why = tt_error_text(proc->why);
@@ -475,7 +471,7 @@ static void on_unconfirmed(struct tt_timer *timer)
 
 static void on_grace_over(struct tt_timer *timer)
 {
-    struct tt_proc *proc = proc_at(timer, offsetof(struct tt_proc, ladder));
+    struct tt_proc *proc = tt_owner(timer, struct tt_proc, ladder);
     proc->killed = true;
     proc->refs++;
     proc->env_kill = proc->process->class_->signal(proc->process, proc->inner, 9);

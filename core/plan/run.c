@@ -1,5 +1,6 @@
 /* A plan as the tasks of a run. */
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "core/base/suggest.h"
 #include "core/plan/plan.h"
 
@@ -59,7 +60,7 @@ void tt_plan_specs_free(struct tt_task_spec *items)
 {
     if (!items)
         return;
-    struct specs *specs = (struct specs *)(void *)((char *)items - offsetof(struct specs, items));
+    struct specs *specs = tt_owner(items, struct specs, items);
     free(specs->pools);
     free(specs);
 }

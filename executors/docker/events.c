@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "core/base/json.h"
+#include "core/base/owner.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,14 +26,7 @@ struct tx_docker_events {
 
 static void hang_up(struct tx_docker_events *events)
 {
-    if (events->waiting) {
-        tt_op_unawait(events->waiting);
-        struct tt_error *why = tt_error_new(TT_CANCELLED, "no longer wanted");
-        tt_op_cancel(events->waiting, why);
-        tt_error_free(why);
-        tt_op_release(events->waiting);
-        events->waiting = NULL;
-    }
+    tt_op_drop_because(&events->waiting, "no longer wanted");
     tx_exchange_free(events->exchange);
     events->exchange = NULL;
     events->lines.length = 0;
@@ -144,8 +138,7 @@ static int call(struct tx_docker_events *events, int64_t since, struct tt_error 
 
 static void on_idle(struct tt_timer *timer)
 {
-    hang_up((struct tx_docker_events *)(void *)((char *)timer -
-                                                offsetof(struct tx_docker_events, idle)));
+    hang_up(tt_owner(timer, struct tx_docker_events, idle));
 }
 
 void tx_docker_events_join(struct tx_docker *docker, struct tx_docker_watch *watch, int64_t since)

@@ -2,6 +2,7 @@
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "core/base/number.h"
+#include "core/base/owner.h"
 #include "executors/docker/exec_internal.h"
 #include "executors/docker/once.h"
 
@@ -47,8 +48,7 @@ static void lost(struct tx_exec *exec, const char *why)
 
 static void on_settled(struct tt_timer *timer)
 {
-    struct tx_exec *exec =
-        (struct tx_exec *)(void *)((char *)timer - offsetof(struct tx_exec, settle));
+    struct tx_exec *exec = tt_owner(timer, struct tx_exec, settle);
     finish(exec, TT_OK, exec->settle_code, NULL);
 }
 
@@ -74,8 +74,7 @@ static void ended_with(struct tx_exec *exec, int code, bool by_event)
 static void on_event(struct tx_docker_watch *watch, const char *action, const char *container,
                      const json_t *attributes)
 {
-    struct tx_exec *exec =
-        (struct tx_exec *)(void *)((char *)watch - offsetof(struct tx_exec, watch));
+    struct tx_exec *exec = tt_owner(watch, struct tx_exec, watch);
     if (strcmp(action, "exec_die") == 0) {
         const char *code = tx_json_text(attributes, "exitCode");
         if (strcmp(tx_json_text(attributes, "execID"), exec->id) == 0 && *code)
@@ -99,8 +98,7 @@ static void on_event(struct tx_docker_watch *watch, const char *action, const ch
 
 static void on_events_broken(struct tx_docker_watch *watch, const struct tt_error *why)
 {
-    struct tx_exec *exec =
-        (struct tx_exec *)(void *)((char *)watch - offsetof(struct tx_exec, watch));
+    struct tx_exec *exec = tt_owner(watch, struct tx_exec, watch);
     (void)why; /* what that means for the command, an inspection says */
     if (exec->settle.slot)
         finish(exec, TT_OK, exec->settle_code, NULL);
@@ -276,7 +274,7 @@ static void pump(struct tx_exec *exec)
 
 static void on_wanted(struct tx_held *held)
 {
-    pump((struct tx_exec *)(void *)((char *)held - offsetof(struct tx_exec, held)));
+    pump(tt_owner(held, struct tx_exec, held));
 }
 
 /* --- the process --- */
@@ -309,16 +307,8 @@ static struct tt_op *exec_wait(struct tt_process *p, struct tt_scope *scope)
 static void exec_free(struct tt_process *p)
 {
     struct tx_exec *exec = exec_of(p);
-    struct tt_op *ops[] = {exec->pump, exec->inspect};
-    struct tt_error *why = tt_error_new(TT_CANCELLED, "the command was let go");
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        if (!ops[i])
-            continue;
-        tt_op_unawait(ops[i]);
-        tt_op_cancel(ops[i], why);
-        tt_op_release(ops[i]);
-    }
-    tt_error_free(why);
+    tt_op_drop_because(&exec->pump, "the command was let go");
+    tt_op_drop_because(&exec->inspect, "the command was let go");
     tt_timer_stop(exec->loop, &exec->settle);
     tx_docker_events_leave(exec->docker, &exec->watch);
     tx_stream_free(exec->stream);
@@ -347,7 +337,7 @@ static struct tt_op *exec_gone(struct tt_process *p, struct tt_scope *scope)
 
 static void run_discard(struct tt_job *job)
 {
-    exec_free(&((struct tx_exec *)(void *)((char *)job - offsetof(struct tx_exec, discard)))->p);
+    exec_free(&(tt_owner(job, struct tx_exec, discard))->p);
 }
 
 void tx_exec_discard(struct tx_exec *exec)

@@ -1,6 +1,7 @@
 /* Exchanges: a request through libcurl, its bodies pulled and pushed with credit. */
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/owner.h"
 #include "executors/http/internal.h"
 
 #include <errno.h>
@@ -216,8 +217,7 @@ static void on_done(struct tx_transfer *transfer, CURLcode code)
 
 static void on_silence(struct tt_timer *timer)
 {
-    struct tx_exchange *x =
-        (struct tx_exchange *)(void *)((char *)timer - offsetof(struct tx_exchange, silence));
+    struct tx_exchange *x = tt_owner(timer, struct tx_exchange, silence);
     break_off(x, tx_transfer_silence(&x->transfer, x->patience));
 }
 

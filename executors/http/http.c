@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/owner.h"
 #include "executors/http/internal.h"
 
 #include <stdlib.h>
@@ -79,8 +80,7 @@ static void kick(struct tx_http *http, curl_socket_t fd, int events)
 
 static void on_timer(struct tt_timer *timer)
 {
-    struct tx_http *http =
-        (struct tx_http *)(void *)((char *)timer - offsetof(struct tx_http, timer));
+    struct tx_http *http = tt_owner(timer, struct tx_http, timer);
     kick(http, CURL_SOCKET_TIMEOUT, 0);
 }
 

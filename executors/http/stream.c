@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/owner.h"
 #include "executors/http/head.h"
 #include "executors/http/internal.h"
 
@@ -367,8 +368,7 @@ static void opening_free(struct tt_op *op)
 
 static void on_silence(struct tt_timer *timer)
 {
-    struct opening *opening =
-        (struct opening *)(void *)((char *)timer - offsetof(struct opening, silence));
+    struct opening *opening = tt_owner(timer, struct opening, silence);
     break_off(opening->stream, tx_transfer_silence(&opening->stream->transfer, opening->patience));
 }
 

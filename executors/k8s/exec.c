@@ -1,6 +1,7 @@
 #include "core/async/steps.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/owner.h"
 #include "executors/k8s/exec_internal.h"
 #include "executors/k8s/watch.h"
 #include "executors/remote/shim_pod.h"
@@ -305,7 +306,7 @@ static void pump(struct tx_pod_process *process)
 
 static void on_wanted(struct tx_held *held)
 {
-    pump((struct tx_pod_process *)(void *)((char *)held - offsetof(struct tx_pod_process, held)));
+    pump(tt_owner(held, struct tx_pod_process, held));
 }
 
 /* --- input --- */
@@ -412,16 +413,9 @@ static struct tt_op *process_wait(struct tt_process *p, struct tt_scope *scope)
 static void process_free(struct tt_process *p)
 {
     struct tx_pod_process *process = of(p);
-    struct tt_op *ops[] = {process->pump, process->flush, process->asking};
-    struct tt_error *why = tt_error_new(TT_CANCELLED, "the command was let go");
-    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
-        if (!ops[i])
-            continue;
-        tt_op_unawait(ops[i]);
-        tt_op_cancel(ops[i], why);
-        tt_op_release(ops[i]);
-    }
-    tt_error_free(why);
+    struct tt_op **ops[] = {&process->pump, &process->flush, &process->asking};
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++)
+        tt_op_drop_because(ops[i], "the command was let go");
     if (process->freed)
         process->freed(process->freed_arg);
     tx_ws_free(process->ws);
@@ -528,9 +522,7 @@ static const struct tt_process_class process_class = {
 
 static void run_discard(struct tt_job *job)
 {
-    process_free(
-        &((struct tx_pod_process *)(void *)((char *)job - offsetof(struct tx_pod_process, discard)))
-             ->p);
+    process_free(&(tt_owner(job, struct tx_pod_process, discard))->p);
 }
 
 void tx_pod_process_discard(struct tx_pod_process *process)

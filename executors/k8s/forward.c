@@ -46,18 +46,6 @@ struct delivery {
 static void pull(struct link *link);
 static void flush(struct link *link);
 
-static void drop(struct tt_op **op)
-{
-    if (!*op)
-        return;
-    struct tt_error *why = tt_error_new(TT_CANCELLED, "the connection was closed");
-    tt_op_unawait(*op);
-    tt_op_cancel(*op, why);
-    tt_op_release(*op);
-    tt_error_free(why);
-    *op = NULL;
-}
-
 static void client_closed(uv_handle_t *handle)
 {
     struct link *link = handle->data;
@@ -74,9 +62,9 @@ static void close_link(struct link *link)
     while (*at != link)
         at = &(*at)->next;
     *at = link->next;
-    drop(&link->opening);
-    drop(&link->reading);
-    drop(&link->writing);
+    tt_op_drop_because(&link->opening, "the connection was closed");
+    tt_op_drop_because(&link->reading, "the connection was closed");
+    tt_op_drop_because(&link->writing, "the connection was closed");
     tx_ws_free(link->ws);
     tx_stream_free(link->stream);
     uv_close((uv_handle_t *)&link->client, client_closed);

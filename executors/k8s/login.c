@@ -338,11 +338,7 @@ void tx_login_free(struct tx_login *login)
     if (!login)
         return;
     struct tt_error *why = tt_error_new(TT_CANCELLED, "the cluster is no longer used");
-    if (login->plugin) {
-        tt_op_unawait(login->plugin);
-        tt_op_cancel(login->plugin, why);
-        tt_op_release(login->plugin);
-    }
+    tt_op_drop(&login->plugin, why);
     tell_all(login, why);
     tt_scope_release(login->scope);
     free(login);

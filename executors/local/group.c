@@ -4,6 +4,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/owner.h"
 #include "executors/local/guardian.h"
 
 #include <dirent.h>
@@ -102,7 +103,7 @@ static bool is_member(int proc, const char *name, pid_t group)
 
 static void look(struct tt_job *job)
 {
-    struct gone_op *op = (struct gone_op *)(void *)((char *)job - offsetof(struct gone_op, again));
+    struct gone_op *op = tt_owner(job, struct gone_op, again);
     drop_members(op);
     if (tx_signal_orphaned_group(op->group, 0) < 0) {
         tt_op_finish(&op->op, NULL);

@@ -1,6 +1,7 @@
 #include "executors/local/orphans.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "executors/local/guardian.h"
 
 #include <signal.h>
@@ -18,8 +19,7 @@ struct tx_orphans {
  * is at hand: then it looks again. */
 static void reap(struct tt_timer *timer)
 {
-    struct tx_orphans *orphans =
-        (struct tx_orphans *)(void *)((char *)timer - offsetof(struct tx_orphans, look));
+    struct tx_orphans *orphans = tt_owner(timer, struct tx_orphans, look);
     for (;;) {
         siginfo_t ended = {0};
         if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) < 0 || !ended.si_pid)

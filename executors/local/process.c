@@ -5,6 +5,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/owner.h"
 #include "executors/local/group.h"
 
 #include <errno.h>
@@ -55,7 +56,7 @@ static struct local_process *of(struct tt_process *p)
 
 static struct local_process *living(struct tx_watch *life)
 {
-    return (struct local_process *)(void *)((char *)life - offsetof(struct local_process, life));
+    return tt_owner(life, struct local_process, life);
 }
 
 static void close_stream(struct stream *s)

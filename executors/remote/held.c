@@ -1,6 +1,7 @@
 #include "executors/remote/held.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,8 +80,7 @@ static bool is_full(const struct tx_held *held)
 
 static void on_stuck(struct tt_timer *timer)
 {
-    struct tx_held *held =
-        (struct tx_held *)(void *)((char *)timer - offsetof(struct tx_held, stuck));
+    struct tx_held *held = tt_owner(timer, struct tx_held, stuck);
     if (held->more < most)
         held->more += held->hurry ? 1 << 20 : trickle;
     held->wanted(held);

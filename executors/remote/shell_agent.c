@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/owner.h"
 #include "core/base/quote.h"
 #include "executors/remote/shim.h"
 
@@ -41,18 +42,6 @@ static void advance(struct agent *agent);
 
 /* --- its end --- */
 
-static void drop(struct tt_op **op)
-{
-    if (!*op)
-        return;
-    struct tt_error *why = tt_error_new(TT_CANCELLED, "no longer wanted");
-    tt_op_unawait(*op);
-    tt_op_cancel(*op, why);
-    tt_op_release(*op);
-    *op = NULL;
-    tt_error_free(why);
-}
-
 static void forget(struct agent *agent)
 {
     struct agent **at = &agents;
@@ -81,9 +70,9 @@ static void on_buried(struct tt_op *op, void *arg)
 static void end(struct agent *agent, bool busy)
 {
     forget(agent);
-    drop(&agent->starting);
-    drop(&agent->reading);
-    drop(&agent->writing);
+    tt_op_drop_because(&agent->starting, "no longer wanted");
+    tt_op_drop_because(&agent->reading, "no longer wanted");
+    tt_op_drop_because(&agent->writing, "no longer wanted");
     tt_timer_stop(agent->loop, &agent->idle);
     if (agent->process && busy) {
         struct burial *burial = tt_zalloc(sizeof *burial);
@@ -116,7 +105,7 @@ static void broken(struct agent *agent, struct tt_error *err)
 
 static void on_idle(struct tt_timer *timer)
 {
-    end((struct agent *)(void *)((char *)timer - offsetof(struct agent, idle)), false);
+    end(tt_owner(timer, struct agent, idle), false);
 }
 
 /* --- talking to it --- */

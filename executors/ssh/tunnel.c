@@ -1,6 +1,7 @@
 #include "executors/ssh/tunnel.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "executors/ssh/host/internal.h"
 #include "executors/ssh/wire/relay.h"
 
@@ -81,13 +82,7 @@ static void link_free(struct link *link)
     while (*at != link)
         at = &(*at)->next;
     *at = link->next;
-    if (link->opening) {
-        struct tt_error *why = tt_error_new(TT_CANCELLED, "the tunnel is closed");
-        tt_op_unawait(link->opening);
-        tt_op_cancel(link->opening, why);
-        tt_op_release(link->opening);
-        tt_error_free(why);
-    }
+    tt_op_drop_because(&link->opening, "the tunnel is closed");
     if (link->relay)
         tx_relay_free(link->relay); /* with the wire */
     else if (link->wire)
@@ -136,8 +131,7 @@ static void on_poll(uv_poll_t *poll, int status, int events);
 
 static void on_breath(struct tt_timer *timer)
 {
-    struct tx_tunnel *t =
-        (struct tx_tunnel *)(void *)((char *)timer - offsetof(struct tx_tunnel, breath));
+    struct tx_tunnel *t = tt_owner(timer, struct tx_tunnel, breath);
     uv_poll_start(&t->port->poll, UV_READABLE, on_poll);
 }
 
@@ -150,8 +144,7 @@ static void hold_breath(struct tx_tunnel *t)
 
 static void on_accept_job(struct tt_job *job)
 {
-    struct tx_tunnel *t =
-        (struct tx_tunnel *)(void *)((char *)job - offsetof(struct tx_tunnel, job));
+    struct tx_tunnel *t = tt_owner(job, struct tx_tunnel, job);
     while (t->port) {
         int fd = TT_FAULT("ssh_tunnel.accept")
                      ? -1
@@ -304,8 +297,7 @@ static void listen_there(struct tx_tunnel *t)
 
 static void on_wake(struct tx_waiter *waiter)
 {
-    struct tx_tunnel *t =
-        (struct tx_tunnel *)(void *)((char *)waiter - offsetof(struct tx_tunnel, waiter));
+    struct tx_tunnel *t = tt_owner(waiter, struct tx_tunnel, waiter);
     if (!t->listener && t->starting)
         listen_there(t);
     else if (tx_session_why(t->session))
@@ -343,14 +335,7 @@ void tx_tunnel_close(struct tx_tunnel *t)
     if (t->port)
         uv_close((uv_handle_t *)&t->port->poll, on_port_closed);
     t->port = NULL;
-    if (t->connecting) {
-        struct tt_error *why = tt_error_new(TT_CANCELLED, "the tunnel is closed");
-        tt_op_unawait(t->connecting);
-        tt_op_cancel(t->connecting, why);
-        tt_op_release(t->connecting);
-        t->connecting = NULL;
-        tt_error_free(why);
-    }
+    tt_op_drop_because(&t->connecting, "the tunnel is closed");
     if (t->session) {
         tx_session_unwait(t->session, &t->waiter);
         tx_session_end(t->session);

@@ -1,6 +1,7 @@
 #include "lua/flow/events.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "lua/value/error.h"
 #include "lua/vm/vm.h"
 
@@ -209,8 +210,7 @@ static void events_free(struct lt_events *events)
 
 static void flush(struct tt_job *job)
 {
-    struct lt_events *events =
-        (struct lt_events *)(void *)((char *)job - offsetof(struct lt_events, flush));
+    struct lt_events *events = tt_owner(job, struct lt_events, flush);
     protect(events, call_listener);
     if (events->ended)
         events_free(events);

@@ -1,6 +1,7 @@
 #include "lua/vm/task.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "lua/value/error.h"
 #include "lua/vm/spawn.h"
 #include "lua/vm/state.h"
@@ -277,8 +278,7 @@ static void resume(struct lt_task *task)
 
 static void on_start(struct tt_job *job)
 {
-    struct lt_task *task =
-        (struct lt_task *)(void *)((char *)job - offsetof(struct lt_task, start));
+    struct lt_task *task = tt_owner(job, struct lt_task, start);
     const struct tt_error *why = tt_scope_why(task->scope);
     if (!task->error && !why) {
         resume(task);

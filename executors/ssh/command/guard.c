@@ -123,13 +123,7 @@ static void on_opened(struct tt_op *op, void *arg)
 static void drop(struct tx_attached *attached)
 {
     struct tx_guard *guard = (struct tx_guard *)(void *)attached;
-    if (guard->opening) {
-        struct tt_error *why = tt_error_new(TT_CANCELLED, "the connection is not used any more");
-        tt_op_unawait(guard->opening);
-        tt_op_cancel(guard->opening, why);
-        tt_op_release(guard->opening);
-        tt_error_free(why);
-    }
+    tt_op_drop_because(&guard->opening, "the connection is not used any more");
     while (guard->orders)
         answer(guard, tt_error_new(TT_LOST, "the connection ended before the signal was sent"));
     tx_run_free(guard->run);

@@ -1,6 +1,7 @@
 #include "executors/ssh/command/process.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "core/env/proc.h"
 #include "executors/ssh/command/guard.h"
 
@@ -62,11 +63,6 @@ struct proc {
     struct tt_job job;
     bool settled; /* the end was handled */
 };
-
-static void *owner_of(void *member, size_t offset)
-{
-    return (char *)member - offset;
-}
 
 /* --- the guardian --- */
 
@@ -452,7 +448,7 @@ static void deliver(struct proc *p)
 /* After everything that came together was seen: a command that has ended by now needs no guard. */
 static void on_job(struct tt_job *job)
 {
-    guard(owner_of(job, offsetof(struct proc, job)));
+    guard(tt_owner(job, struct proc, job));
 }
 
 static void on_changed(void *arg)
@@ -478,10 +474,7 @@ static void start_cancel(struct tt_op *op, const struct tt_error *why)
     struct start_op *s = (struct start_op *)(void *)op;
     if (!s->opening)
         return; /* the line is on its way: the command is handed over, and ended by who gets it */
-    tt_op_unawait(s->opening);
-    tt_op_cancel(s->opening, why);
-    tt_op_release(s->opening);
-    s->opening = NULL;
+    tt_op_drop(&s->opening, why);
     tt_op_finish(op, tt_error_copy(why));
 }
 

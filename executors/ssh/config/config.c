@@ -318,13 +318,7 @@ static void drop_look(void *arg)
 
 static void finish(struct resolve *r, struct tt_error *err)
 {
-    if (r->sub) {
-        tt_op_unawait(r->sub);
-        if (err)
-            tt_op_cancel(r->sub, err);
-        tt_op_release(r->sub);
-        r->sub = NULL;
-    }
+    tt_op_drop(&r->sub, err);
     tt_op_finish(&r->op, err);
 }
 

@@ -39,12 +39,7 @@ static void drop_connecting(struct tx_connecting *c, const struct tt_error *why)
     while (*at != c)
         at = &(*at)->next;
     *at = c->next;
-    if (c->login) {
-        tt_op_unawait(c->login);
-        if (why)
-            tt_op_cancel(c->login, why);
-        tt_op_release(c->login);
-    }
+    tt_op_drop(&c->login, why);
     tt_scope_release(c->scope);
     free(c);
 }
@@ -105,16 +100,8 @@ struct own {
 
 static void own_finish(struct own *o, struct tt_error *err)
 {
-    struct tt_op *subs[] = {o->first, o->login};
-    o->first = o->login = NULL;
-    for (int i = 0; i < 2; i++) {
-        if (!subs[i])
-            continue;
-        tt_op_unawait(subs[i]);
-        if (err)
-            tt_op_cancel(subs[i], err);
-        tt_op_release(subs[i]);
-    }
+    tt_op_drop(&o->first, err);
+    tt_op_drop(&o->login, err);
     tt_op_finish(&o->op, err);
 }
 

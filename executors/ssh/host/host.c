@@ -1,6 +1,7 @@
 #include "executors/ssh/host/pool.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "executors/ssh/config/config.h"
 
 #include <stdlib.h>
@@ -132,7 +133,7 @@ static void on_resolved(struct tt_op *op, void *arg)
 
 static void on_job(struct tt_job *job)
 {
-    struct tx_host *host = tx_owner_of(job, offsetof(struct tx_host, job));
+    struct tx_host *host = tt_owner(job, struct tx_host, job);
     if (host->resolved == TX_HOST_RESOLVED) {
         tx_requests_serve(host);
     } else if (host->resolved == TX_HOST_UNKNOWN && host->requests) {
@@ -152,10 +153,7 @@ void tx_host_stop_reaching(struct tx_host *host, const struct tt_error *why)
     tx_host_stop_connecting(host, why);
     if (!host->resolve)
         return;
-    tt_op_unawait(host->resolve);
-    tt_op_cancel(host->resolve, why);
-    tt_op_release(host->resolve);
-    host->resolve = NULL;
+    tt_op_drop(&host->resolve, why);
     host->resolved = TX_HOST_UNKNOWN;
 }
 

@@ -1,6 +1,7 @@
 #include "executors/ssh/host/pool.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 
 #include <stdlib.h>
 
@@ -52,7 +53,7 @@ void tx_link_leave(struct tx_link *link)
 
 static void on_idle_over(struct tt_timer *timer)
 {
-    tx_link_leave(tx_owner_of(timer, offsetof(struct tx_link, idle)));
+    tx_link_leave(tt_owner(timer, struct tx_link, idle));
 }
 
 static int64_t lifetime(const struct tx_host *host)
@@ -87,7 +88,7 @@ static void watch_use(struct tx_link *link)
 
 static void on_link_wake(struct tx_waiter *waiter)
 {
-    struct tx_link *link = tx_owner_of(waiter, offsetof(struct tx_link, waiter));
+    struct tx_link *link = tt_owner(waiter, struct tx_link, waiter);
     if (tx_session_why(link->session))
         tx_link_leave(link);
 }

@@ -47,11 +47,6 @@ struct tx_host {
     struct tt_job job;
 };
 
-static inline void *tx_owner_of(void *member, size_t offset)
-{
-    return (char *)member - offset;
-}
-
 /* --- ssh_host.c --- */
 
 /* Something changed: soon, who waits is served. */

@@ -1,6 +1,7 @@
 #include "executors/ssh/host/pool.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 
 #include <stdlib.h>
 
@@ -89,7 +90,7 @@ void tx_requests_fail(struct tx_host *host, const struct tt_error *why)
 
 static void on_pause_over(struct tt_timer *timer)
 {
-    struct tx_request *r = tx_owner_of(timer, offsetof(struct tx_request, pause));
+    struct tx_request *r = tt_owner(timer, struct tx_request, pause);
     tx_host_settle(r->host);
 }
 

@@ -62,9 +62,7 @@ struct through_op {
 static void through_op_cancel(struct tt_op *op, const struct tt_error *why)
 {
     struct through_op *t = (struct through_op *)(void *)op;
-    tt_op_unawait(t->channel);
-    tt_op_cancel(t->channel, why);
-    tt_op_release(t->channel);
+    tt_op_drop(&t->channel, why);
     tt_op_finish(op, tt_error_copy(why));
 }
 
@@ -239,9 +237,7 @@ struct program_op {
 static void program_op_cancel(struct tt_op *op, const struct tt_error *why)
 {
     struct program_op *p = (struct program_op *)(void *)op;
-    tt_op_unawait(p->start);
-    tt_op_cancel(p->start, why);
-    tt_op_release(p->start);
+    tt_op_drop(&p->start, why);
     tt_op_finish(op, tt_error_copy(why));
 }
 

@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/owner.h"
 #include "executors/ssh/wire/pack.h"
 
 #include <errno.h>
@@ -106,7 +107,7 @@ static bool complete(struct ask *ask)
 
 static void on_job(struct tt_job *job)
 {
-    struct ask *ask = (struct ask *)(void *)((char *)job - offsetof(struct ask, job));
+    struct ask *ask = tt_owner(job, struct ask, job);
     while (ask->sent < ask->request.length) {
         ssize_t n = TT_FAULT("ssh_agent.send")
                         ? -1

@@ -1,6 +1,7 @@
 #include "executors/ssh/login/auth.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "executors/ssh/login/agent.h"
 #include "executors/ssh/login/keyfiles.h"
 #include "executors/ssh/wire/pack.h"
@@ -40,22 +41,11 @@ static void step(struct auth *a);
 
 /* --- life --- */
 
-static void drop_op(struct tt_op **op, const struct tt_error *why)
-{
-    if (*op) {
-        tt_op_unawait(*op);
-        if (why)
-            tt_op_cancel(*op, why);
-        tt_op_release(*op);
-    }
-    *op = NULL;
-}
-
 static void finish(struct auth *a, struct tt_error *err)
 {
     tx_session_unwait(a->session, &a->waiter);
-    drop_op(&a->sign_op, err);
-    drop_op(&a->agent_op, err);
+    tt_op_drop(&a->sign_op, err);
+    tt_op_drop(&a->agent_op, err);
     /* the files' operation owns keys that candidates use: it goes with us */
     if (a->files_op)
         tt_op_unawait(a->files_op);
@@ -450,7 +440,7 @@ static void step(struct auth *a)
 
 static void on_wake(struct tx_waiter *waiter)
 {
-    step((struct auth *)(void *)((char *)waiter - offsetof(struct auth, waiter)));
+    step(tt_owner(waiter, struct auth, waiter));
 }
 
 static void on_files(struct tt_op *op, void *arg)

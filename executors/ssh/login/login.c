@@ -1,6 +1,7 @@
 #include "executors/ssh/login/login.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "executors/ssh/login/auth.h"
 #include "executors/ssh/login/hostkey.h"
 #include "executors/ssh/wire/methods.h"
@@ -37,22 +38,6 @@ struct login {
 static struct login *queue;
 static unsigned in_turn;
 
-static struct login *login_of(void *member, size_t offset)
-{
-    return (struct login *)(void *)((char *)member - offset);
-}
-
-static void drop_op(struct tt_op **op, const struct tt_error *why)
-{
-    if (*op) {
-        tt_op_unawait(*op);
-        if (why)
-            tt_op_cancel(*op, why);
-        tt_op_release(*op);
-    }
-    *op = NULL;
-}
-
 static void drop_session(struct login *l)
 {
     if (!l->session)
@@ -81,7 +66,7 @@ static void pass_turn(struct login *l)
 
 static void on_turn_over(struct tt_timer *timer)
 {
-    pass_turn(login_of(timer, offsetof(struct login, turn)));
+    pass_turn(tt_owner(timer, struct login, turn));
 }
 
 static void leave_queue(struct login *l)
@@ -98,8 +83,8 @@ static void finish(struct login *l, struct tt_error *err)
     if (l->state == QUEUED)
         leave_queue(l);
     tt_timer_stop(l->op.loop, &l->pause);
-    drop_op(&l->sub, err);
-    drop_op(&l->known_op, err);
+    tt_op_drop(&l->sub, err);
+    tt_op_drop(&l->known_op, err);
     if (err)
         drop_session(l);
     else
@@ -149,7 +134,7 @@ static void queue_up(struct login *l)
 
 static void on_pause_over(struct tt_timer *timer)
 {
-    queue_up(login_of(timer, offsetof(struct login, pause)));
+    queue_up(tt_owner(timer, struct login, pause));
 }
 
 /* Waits longer each time, by a random share, so that many do not come back together. */
@@ -177,7 +162,7 @@ static void on_authenticated(struct tt_op *op, void *arg)
 
 static void authenticate(struct login *l)
 {
-    drop_op(&l->sub, NULL);
+    tt_op_drop(&l->sub, NULL);
     l->state = AUTHENTICATING;
     l->sub = tx_auth(l->session, l->op.scope, l->settings);
     tt_op_await(l->sub, on_authenticated, l);
@@ -236,7 +221,7 @@ static void shake(struct login *l)
 
 static void on_wake(struct tx_waiter *waiter)
 {
-    struct login *l = login_of(waiter, offsetof(struct login, waiter));
+    struct login *l = tt_owner(waiter, struct login, waiter);
     if (l->state == SHAKING)
         shake(l);
 }
@@ -247,7 +232,7 @@ static void on_dialled(struct tt_op *op, void *arg)
     struct tt_error *err = tt_error_copy(op->error);
     struct tx_wire *wire = err ? NULL : tx_wire_of(op);
     l->attempts++;
-    drop_op(&l->sub, NULL);
+    tt_op_drop(&l->sub, NULL);
     if (wire)
         l->session = tx_session_new(l->op.loop, wire, &err);
     if (l->session && tx_hostkey_prefer(l->session, tx_known_of(l->known_op), &err) == 0 &&

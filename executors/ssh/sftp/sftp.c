@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/owner.h"
 #include "executors/ssh/sftp/pending.h"
 
 #include <errno.h>
@@ -86,7 +87,7 @@ static void unref(struct tx_sftp *s)
 
 static void on_job(struct tt_job *job)
 {
-    struct tx_sftp *s = (struct tx_sftp *)(void *)((char *)job - offsetof(struct tx_sftp, job));
+    struct tx_sftp *s = tt_owner(job, struct tx_sftp, job);
     tx_pending_lose(&s->pending);
     unref(s);
 }
@@ -106,12 +107,7 @@ static void broke(struct tx_sftp *s, struct tt_error *why)
         unref(s); /* the host's */
     }
     s->host = NULL;
-    if (s->opening) {
-        tt_op_unawait(s->opening);
-        tt_op_cancel(s->opening, why);
-        tt_op_release(s->opening);
-        s->opening = NULL;
-    }
+    tt_op_drop(&s->opening, why);
     if (s->lease) {
         struct tx_lease *lease = s->lease;
         if (s->users)

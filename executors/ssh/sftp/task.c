@@ -80,13 +80,7 @@ struct tt_op *tx_task_begin(struct tx_task *task)
 
 void tx_task_finish(struct tx_task *task, struct tt_error *err)
 {
-    if (task->sub) {
-        tt_op_unawait(task->sub);
-        if (err)
-            tt_op_cancel(task->sub, err);
-        tt_op_release(task->sub);
-        task->sub = NULL;
-    }
+    tt_op_drop(&task->sub, err);
     if (task->sftp) {
         tx_sftp_forget(task->sftp, task);
         if (task->handle.length)

@@ -1,6 +1,7 @@
 #include "executors/ssh/wire/channel.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 #include "core/env/proc.h"
 
 #include <errno.h>
@@ -83,8 +84,7 @@ static void leave(struct tx_channel *ch)
 
 static void on_wake(struct tx_waiter *waiter)
 {
-    struct tx_channel *ch =
-        (struct tx_channel *)(void *)((char *)waiter - offsetof(struct tx_channel, waiter));
+    struct tx_channel *ch = tt_owner(waiter, struct tx_channel, waiter);
     if (ch->state == TX_CHANNEL_OPENING) {
         if (tx_session_why(ch->session)) {
             ch->state = TX_CHANNEL_BROKEN;

@@ -1,6 +1,7 @@
 #include "executors/ssh/wire/relay.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -97,7 +98,7 @@ static void step(struct tx_relay *r)
 
 static void on_job(struct tt_job *job)
 {
-    struct tx_relay *r = (struct tx_relay *)(void *)((char *)job - offsetof(struct tx_relay, job));
+    struct tx_relay *r = tt_owner(job, struct tx_relay, job);
     if (!r->over)
         step(r);
 }

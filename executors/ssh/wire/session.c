@@ -1,6 +1,7 @@
 #include "executors/ssh/wire/session.h"
 
 #include "core/base/alloc.h"
+#include "core/base/owner.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,11 +35,6 @@ struct tx_session {
     int64_t interval;
     unsigned unanswered;
 };
-
-static struct tx_session *session_of(void *member, size_t offset)
-{
-    return (struct tx_session *)(void *)((char *)member - offset);
-}
 
 /* --- libssh2's view of the wire --- */
 
@@ -190,7 +186,7 @@ static void hang_up(struct tx_session *s)
 
 static void on_job(struct tt_job *job)
 {
-    struct tx_session *s = session_of(job, offsetof(struct tx_session, job));
+    struct tx_session *s = tt_owner(job, struct tx_session, job);
     tx_session_retain(s);
     size_t before;
     int round = 0;
@@ -413,7 +409,7 @@ bool tx_session_heard(const struct tx_session *session)
 
 static void on_keepalive(struct tt_timer *timer)
 {
-    struct tx_session *s = session_of(timer, offsetof(struct tx_session, keepalive));
+    struct tx_session *s = tt_owner(timer, struct tx_session, keepalive);
     if (s->unanswered >= unanswered_keepalives) {
         tx_session_break(s, tt_error_new(TT_LOST, "no answer from the server for %gs",
                                          (double)(s->interval * s->unanswered) / 1000));

@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/owner.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -145,11 +146,6 @@ struct connecting {
     enum { RESOLVING, TRYING } state;
 };
 
-static struct connecting *connecting_of(void *member, size_t offset)
-{
-    return (struct connecting *)(void *)((char *)member - offset);
-}
-
 static void connecting_free(struct tt_op *op)
 {
     struct connecting *c = (struct connecting *)(void *)op;
@@ -203,7 +199,7 @@ static void try_next(struct connecting *c);
 
 static void on_share_over(struct tt_timer *timer)
 {
-    struct connecting *c = connecting_of(timer, offsetof(struct connecting, share));
+    struct connecting *c = tt_owner(timer, struct connecting, share);
     const struct addrinfo *address = c->next;
     drop_attempt(c);
     note_failure(c, address, ETIMEDOUT);
@@ -290,7 +286,7 @@ static void on_connected(struct connecting *c)
 
 static void on_job(struct tt_job *job)
 {
-    struct connecting *c = connecting_of(job, offsetof(struct connecting, job));
+    struct connecting *c = tt_owner(job, struct connecting, job);
     if (c->state == TRYING) {
         if (c->sock)
             on_connected(c);

@@ -1,6 +1,8 @@
 /* The engine over scripted commands and a virtual clock: nothing here waits for anything. */
 #include "engine_support.h"
 
+#include "core/base/owner.h"
+
 static void test_independent_tasks_run_at_once(void **state)
 {
     (void)state;
@@ -225,7 +227,7 @@ static void test_added_tasks_are_checked(void **state)
 
 static void interrupt(struct tt_timer *timer)
 {
-    struct bench *b = (struct bench *)(void *)((char *)timer - offsetof(struct bench, timer));
+    struct bench *b = tt_owner(timer, struct bench, timer);
     struct tt_error *why = tt_error_new(TT_CANCELLED, "interrupted");
     tt_scope_cancel(b->scope, why);
     tt_error_free(why);
