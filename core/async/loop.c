@@ -6,6 +6,12 @@
 
 #include <stdlib.h>
 
+struct slot {
+    struct slot *next;
+    const struct tt_slot *what;
+    max_align_t bytes[];
+};
+
 struct tt_loop {
     uv_loop_t uv;
     uv_timer_t alarm; /* armed for the earliest timer, real clock only */
@@ -20,6 +26,7 @@ struct tt_loop {
     uint64_t order;
     size_t live_ops;
     struct tt_job *quiet; /* posted when the last operation goes */
+    struct slot *slots;   /* the newest first */
 };
 
 static void on_alarm(uv_timer_t *alarm)
@@ -54,6 +61,13 @@ void tt_loop_free(struct tt_loop *loop)
 {
     if (!loop)
         return;
+    while (loop->slots) {
+        struct slot *slot = loop->slots;
+        loop->slots = slot->next;
+        if (slot->what->clear)
+            slot->what->clear(slot->bytes);
+        free(slot);
+    }
     uv_close((uv_handle_t *)&loop->alarm, NULL);
     while (uv_run(&loop->uv, UV_RUN_NOWAIT))
         continue;
@@ -234,6 +248,18 @@ bool tt_loop_run(struct tt_loop *loop, const bool *finished)
             return false;
     }
     return true;
+}
+
+void *tt_loop_slot(struct tt_loop *loop, const struct tt_slot *what)
+{
+    for (struct slot *slot = loop->slots; slot; slot = slot->next)
+        if (slot->what == what)
+            return slot->bytes;
+    struct slot *slot = tt_zalloc(sizeof *slot + what->size);
+    slot->what = what;
+    slot->next = loop->slots;
+    loop->slots = slot;
+    return slot->bytes;
 }
 
 size_t tt_loop_live_ops(const struct tt_loop *loop)

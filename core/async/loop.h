@@ -60,6 +60,16 @@ bool tt_loop_run(struct tt_loop *loop, const bool *finished);
  * was cancelled. */
 void tt_loop_settle(struct tt_loop *loop, int64_t at_most);
 
+/* What there is one of in each loop, where another program would keep a static: the hosts, daemons
+ * and clusters that are known, queues that all of them share. The slot for `what` (its address is
+ * the key; `size` bytes, all zero at first) is made when it is first asked for, and lives as long
+ * as the loop; `clear` (may be NULL) is called with it from tt_loop_free, the newest slot first. */
+struct tt_slot {
+    size_t size;
+    void (*clear)(void *slot);
+};
+void *tt_loop_slot(struct tt_loop *loop, const struct tt_slot *what);
+
 /* Counters for tests and for the leak check at exit. */
 size_t tt_loop_live_ops(const struct tt_loop *loop);
 void tt_loop_count_op(struct tt_loop *loop, int change);

@@ -7,7 +7,7 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-char *tx_base64_encode(const void *bytes, size_t length)
+char *tt_base64_encode(const void *bytes, size_t length)
 {
     const unsigned char *from = bytes;
     char *text = tt_alloc((length + 2) / 3 * 4 + 1), *to = text;
@@ -27,7 +27,7 @@ char *tx_base64_encode(const void *bytes, size_t length)
     return text;
 }
 
-char *tx_base64_decode(const char *text, size_t *length)
+char *tt_base64_decode(const char *text, size_t *length)
 {
     char *bytes = tt_alloc(strlen(text) / 4 * 3 + 4);
     unsigned value = 0, bits = 0;

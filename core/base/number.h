@@ -1,12 +1,12 @@
 /* Numbers in text from outside. Pure. */
-#ifndef TX_NUMBER_H
-#define TX_NUMBER_H
+#ifndef TT_NUMBER_H
+#define TT_NUMBER_H
 
 #include <limits.h>
 #include <stdlib.h>
 
 /* The decimal number that the text is, 0 to INT_MAX; -1 when it is none. */
-static inline int tx_number(const char *text)
+static inline int tt_number(const char *text)
 {
     char *end;
     if (*text < '0' || *text > '9')

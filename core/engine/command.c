@@ -17,8 +17,8 @@ static void add(struct tt_command *command, const char *name, const char *value)
     command->vars[command->var_count++] = var;
 }
 
-void engine_command(const struct tt_engine *engine, const struct tt_task *task,
-                    const struct tt_action *action, struct tt_command *command)
+void tt_engine_command(const struct tt_engine *engine, const struct tt_task *task,
+                       const struct tt_action *action, struct tt_command *command)
 {
     const struct tt_task_more *more = task->more;
     uint32_t matrix = more ? more->matrix_count : 0;

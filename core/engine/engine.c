@@ -21,7 +21,7 @@ struct tt_engine *tt_engine_of(struct tt_op *op)
     return ((struct run_op *)(void *)op)->engine;
 }
 
-void engine_tell(struct tt_engine *engine, struct tt_event *event)
+void tt_engine_tell(struct tt_engine *engine, struct tt_event *event)
 {
     if (!engine->listener.event)
         return;
@@ -29,18 +29,18 @@ void engine_tell(struct tt_engine *engine, struct tt_event *event)
     engine->listener.event(engine->listener.arg, event);
 }
 
-void engine_warn(struct tt_engine *engine, uint32_t task, const struct tt_error *why)
+void tt_engine_warn(struct tt_engine *engine, uint32_t task, const struct tt_error *why)
 {
     char *text = tt_error_text(why);
-    engine_tell(engine, &(struct tt_event){.type = TT_EV_WARNING,
-                                           .task = task,
-                                           .error = why,
-                                           .text = text,
-                                           .length = strlen(text)});
+    tt_engine_tell(engine, &(struct tt_event){.type = TT_EV_WARNING,
+                                              .task = task,
+                                              .error = why,
+                                              .text = text,
+                                              .length = strlen(text)});
     free(text);
 }
 
-struct task_state *engine_state(struct tt_engine *engine, uint32_t task)
+struct task_state *tt_engine_state(struct tt_engine *engine, uint32_t task)
 {
     if (task >= engine->state_room) {
         uint32_t count = tt_run_count(engine->run);
@@ -60,7 +60,7 @@ struct task_state *engine_state(struct tt_engine *engine, uint32_t task)
     return engine->states[task];
 }
 
-int engine_open_store(struct tt_engine *engine, struct tt_error **err)
+int tt_engine_open_store(struct tt_engine *engine, struct tt_error **err)
 {
     if (engine->store)
         return 0;
@@ -74,7 +74,7 @@ int engine_open_store(struct tt_engine *engine, struct tt_error **err)
 /* ---- effects -------------------------------------------------------------------------------- */
 
 /* Why an operation is stopped: the run's own reason, or the task that failed first. */
-struct tt_error *engine_stop_reason(const struct tt_engine *engine)
+struct tt_error *tt_engine_stop_reason(const struct tt_engine *engine)
 {
     if (engine->why) {
         struct tt_error *why = tt_error_copy(engine->why);
@@ -90,13 +90,13 @@ struct tt_error *engine_stop_reason(const struct tt_engine *engine)
     return tt_error_new(TT_CANCELLED, "cancelled");
 }
 
-static void cancel_step(struct tt_engine *engine, uint32_t task)
+static void cancel_operation(struct tt_engine *engine, uint32_t task)
 {
-    struct task_state *state = engine_state(engine, task);
-    if (!state->step)
+    struct task_state *state = tt_engine_state(engine, task);
+    if (!state->operation)
         return;
-    struct tt_error *why = engine_stop_reason(engine);
-    step_cancel(state->step, why);
+    struct tt_error *why = tt_engine_stop_reason(engine);
+    tt_operation_cancel(state->operation, why);
     tt_error_free(why);
 }
 
@@ -110,27 +110,27 @@ static void task_ended(struct tt_engine *engine, const struct tt_effect *fx)
     struct tt_task_view view;
     tt_run_task(engine->run, fx->task, &view);
     struct tt_error *error = tt_engine_error(engine, fx->task);
-    engine_tell(engine,
-                &(struct tt_event){.type = TT_EV_TASK_ENDED,
-                                   .task = fx->task,
-                                   .status = fx->status,
-                                   .phase = fx->phase,
-                                   .attempt = view.attempts,
-                                   .duration = view.started < 0 ? -1 : view.ended - view.started,
-                                   .environment = state ? state->record.where : NULL,
-                                   .error = error});
+    tt_engine_tell(engine,
+                   &(struct tt_event){.type = TT_EV_TASK_ENDED,
+                                      .task = fx->task,
+                                      .status = fx->status,
+                                      .phase = fx->phase,
+                                      .attempt = view.attempts,
+                                      .duration = view.started < 0 ? -1 : view.ended - view.started,
+                                      .environment = state ? state->record.where : NULL,
+                                      .error = error});
     tt_error_free(error);
 }
 
 static void rollback_ended(struct tt_engine *engine, const struct tt_effect *fx)
 {
-    struct task_state *state = engine_state(engine, fx->task);
+    struct task_state *state = tt_engine_state(engine, fx->task);
     tt_tasklog_close(&state->log);
     struct tt_task_view view;
     tt_run_task(engine->run, fx->task, &view);
     bool failed = fx->outcome.kind != TT_OK;
-    engine_tell(engine,
-                &(struct tt_event){.type = TT_EV_ROLLBACK_ENDED,
+    tt_engine_tell(
+        engine, &(struct tt_event){.type = TT_EV_ROLLBACK_ENDED,
                                    .task = fx->task,
                                    .status = failed ? TT_TASK_ROLLBACK_FAILED : TT_TASK_ROLLED_BACK,
                                    .duration = view.rollback_ended - view.rollback_started,
@@ -143,20 +143,20 @@ static void added(struct tt_engine *engine, const struct tt_effect *fx)
         tt_reallocarray(engine->joined, engine->joined_count + 1, sizeof *engine->joined);
     engine->joined[engine->joined_count++] =
         (struct joined){tt_plan_retain(engine->joining), fx->first};
-    engine_tell(engine, &(struct tt_event){.type = TT_EV_TASKS_ADDED,
-                                           .task = fx->task,
-                                           .first = fx->first,
-                                           .count = fx->count});
+    tt_engine_tell(engine, &(struct tt_event){.type = TT_EV_TASKS_ADDED,
+                                              .task = fx->task,
+                                              .first = fx->first,
+                                              .count = fx->count});
 }
 
 static void carry_out(struct tt_engine *engine, const struct tt_effect *fx)
 {
     switch (fx->type) {
     case TT_FX_BEGIN:
-        step_begin(engine, fx);
+        tt_operation_begin(engine, fx);
         break;
     case TT_FX_CANCEL:
-        cancel_step(engine, fx->task);
+        cancel_operation(engine, fx->task);
         break;
     case TT_FX_TASKS_ADDED:
         added(engine, fx);
@@ -164,41 +164,41 @@ static void carry_out(struct tt_engine *engine, const struct tt_effect *fx)
     case TT_FX_TASK_STARTED: /* told when its first operation really begins */
         break;
     case TT_FX_TASK_RETRYING:
-        tt_tasklog_close(&engine_state(engine, fx->task)->log);
-        engine_tell(engine,
-                    &(struct tt_event){.type = TT_EV_RETRY,
+        tt_tasklog_close(&tt_engine_state(engine, fx->task)->log);
+        tt_engine_tell(
+            engine, &(struct tt_event){.type = TT_EV_RETRY,
                                        .task = fx->task,
                                        .attempt = fx->attempt + 1,
                                        .phase = fx->phase,
                                        .delay = fx->at - fx->now,
-                                       .error = engine_state(engine, fx->task)->record.error});
+                                       .error = tt_engine_state(engine, fx->task)->record.error});
         break;
     case TT_FX_HEALTH_WAITING:
-        engine_tell(engine,
-                    &(struct tt_event){.type = TT_EV_HEALTH,
+        tt_engine_tell(
+            engine, &(struct tt_event){.type = TT_EV_HEALTH,
                                        .task = fx->task,
                                        .check = fx->check,
                                        .delay = fx->at - fx->now,
-                                       .error = engine_state(engine, fx->task)->record.error});
+                                       .error = tt_engine_state(engine, fx->task)->record.error});
         break;
     case TT_FX_TASK_ENDED:
         task_ended(engine, fx);
         break;
     case TT_FX_ROLLBACK_STARTED:
-        engine_tell(engine, &(struct tt_event){.type = TT_EV_ROLLBACK_STARTED,
-                                               .task = fx->task,
-                                               .environment =
-                                                   engine_state(engine, fx->task)->record.where});
+        tt_engine_tell(engine, &(struct tt_event){
+                                   .type = TT_EV_ROLLBACK_STARTED,
+                                   .task = fx->task,
+                                   .environment = tt_engine_state(engine, fx->task)->record.where});
         break;
     case TT_FX_ROLLBACK_ENDED:
         rollback_ended(engine, fx);
         break;
     case TT_FX_RUN_ENDED:
-        engine_tell(engine, &(struct tt_event){.type = TT_EV_RUN_ENDED,
-                                               .run_status = fx->run_status,
-                                               .task = fx->task,
-                                               .duration = tt_run_ended_at(engine->run) -
-                                                           tt_run_started_at(engine->run)});
+        tt_engine_tell(engine, &(struct tt_event){.type = TT_EV_RUN_ENDED,
+                                                  .run_status = fx->run_status,
+                                                  .task = fx->task,
+                                                  .duration = tt_run_ended_at(engine->run) -
+                                                              tt_run_started_at(engine->run)});
         break;
     }
 }
@@ -215,10 +215,10 @@ static void announce_cancelling(struct tt_engine *engine)
     if (!engine->why || engine->announced_why)
         return;
     engine->announced_why = true;
-    engine_tell(engine, &(struct tt_event){.type = TT_EV_CANCELLING, .error = engine->why});
+    tt_engine_tell(engine, &(struct tt_event){.type = TT_EV_CANCELLING, .error = engine->why});
 }
 
-/* Everything here runs in a job, so listeners and steps never see a half-done change. */
+/* Everything here runs in a job, so listeners and operations never see a half-done change. */
 static void pump(struct tt_engine *engine)
 {
     announce_cancelling(engine);
@@ -241,7 +241,7 @@ static void pump(struct tt_engine *engine)
         tt_timer_start(engine->loop, &engine->timer, at, on_wake);
 }
 
-void engine_ended(struct tt_engine *engine, const struct tt_op_end *end, struct tt_plan *plan)
+void tt_engine_hear(struct tt_engine *engine, const struct tt_op_end *end, struct tt_plan *plan)
 {
     struct tt_op_end told = *end;
     if (plan && end->outcome.kind == TT_OK) {
@@ -267,19 +267,19 @@ static void begin_job(struct tt_job *job)
 {
     struct tt_engine *engine = tt_owner(job, struct tt_engine, job);
     job->run = run_job;
-    engine_tell(engine,
-                &(struct tt_event){.type = TT_EV_RUN_STARTED, .count = tt_engine_selected(engine)});
+    tt_engine_tell(
+        engine, &(struct tt_event){.type = TT_EV_RUN_STARTED, .count = tt_engine_selected(engine)});
     pump(engine);
 }
 
 /* Functions are told at once, before the pump can be: the code of one may be what is interrupted,
  * and may not return to the loop by itself. */
-static void tell_steps(struct tt_engine *engine)
+static void tell_operations(struct tt_engine *engine)
 {
-    struct tt_error *why = engine_stop_reason(engine);
+    struct tt_error *why = tt_engine_stop_reason(engine);
     for (uint32_t i = 0; i < engine->state_room; i++)
-        if (engine->states[i] && engine->states[i]->step)
-            step_interrupt(engine->states[i]->step, why);
+        if (engine->states[i] && engine->states[i]->operation)
+            tt_operation_interrupt(engine->states[i]->operation, why);
     tt_error_free(why);
 }
 
@@ -291,7 +291,7 @@ static void engine_cancel(struct tt_op *op, const struct tt_error *why)
     bool before = tt_run_interrupted(engine->run);
     tt_run_cancel(engine->run, tt_loop_now(op->loop));
     if (!before && tt_run_interrupted(engine->run))
-        tell_steps(engine);
+        tell_operations(engine);
     tt_loop_post(op->loop, &engine->job);
 }
 

@@ -1,5 +1,5 @@
 /* What the files of the engine share: engine.c (the pump between the run and the operations),
- * engine_step.c (one operation of a task), engine_read.c (what others may ask). Only they include
+ * operation.c (one operation of a task), read.c (what others may ask). Only they include
  * this. */
 #ifndef TT_ENGINE_PARTS_H
 #define TT_ENGINE_PARTS_H
@@ -7,16 +7,16 @@
 #include "core/engine/engine.h"
 #include "core/store/tasklog.h"
 
-enum { engine_kept_tail = 64 << 10 }; /* of each stream of a task's command */
+enum { tt_engine_kept_tail = 64 << 10 }; /* of each stream of a task's command */
 
-struct step;
+struct tt_operation;
 
 /* A record and what belongs to the task while the engine lives. */
 struct task_state {
     struct tt_record record;
     struct tt_tasklog log;
-    struct step *step;  /* the operation that runs, or NULL; a task has one at most */
-    uint32_t announced; /* the attempt whose start the listener has heard of */
+    struct tt_operation *operation; /* the operation that runs, or NULL; a task has one at most */
+    uint32_t announced;             /* the attempt whose start the listener has heard of */
 };
 
 /* Tasks that were added while it ran. */
@@ -53,31 +53,31 @@ struct tt_engine {
     bool announced_why;
 };
 
-struct task_state *engine_state(struct tt_engine *engine, uint32_t task); /* made when missing */
-void engine_tell(struct tt_engine *engine, struct tt_event *event);       /* fills `at` */
-void engine_warn(struct tt_engine *engine, uint32_t task, const struct tt_error *why);
+struct task_state *tt_engine_state(struct tt_engine *engine, uint32_t task); /* made when missing */
+void tt_engine_tell(struct tt_engine *engine, struct tt_event *event);       /* fills `at` */
+void tt_engine_warn(struct tt_engine *engine, uint32_t task, const struct tt_error *why);
 /* An operation has ended: the run hears of it, and its decisions are carried out. */
-void engine_ended(struct tt_engine *engine, const struct tt_op_end *end, struct tt_plan *added);
+void tt_engine_hear(struct tt_engine *engine, const struct tt_op_end *end, struct tt_plan *added);
 /* Why what runs is being stopped, of kind cancelled. */
-struct tt_error *engine_stop_reason(const struct tt_engine *engine);
+struct tt_error *tt_engine_stop_reason(const struct tt_engine *engine);
 /* Opens the store when it is not yet. */
-int engine_open_store(struct tt_engine *engine, struct tt_error **err);
+int tt_engine_open_store(struct tt_engine *engine, struct tt_error **err);
 
 /* What the input patterns of a task match among its ancestors' artifacts. */
-int engine_inputs(struct tt_engine *engine, uint32_t task, const struct tt_names *patterns,
-                  struct tt_artifacts *out, struct tt_error **err);
+int tt_engine_inputs(struct tt_engine *engine, uint32_t task, const struct tt_texts *patterns,
+                     struct tt_artifacts *out, struct tt_error **err);
 
-/* Begins the operation that the effect orders. Its end goes to engine_ended, later. */
-void step_begin(struct tt_engine *engine, const struct tt_effect *effect);
-void step_cancel(struct step *step, const struct tt_error *why);
+/* Begins the operation that the effect orders. Its end goes to tt_engine_hear, later. */
+void tt_operation_begin(struct tt_engine *engine, const struct tt_effect *effect);
+void tt_operation_cancel(struct tt_operation *operation, const struct tt_error *why);
 /* The same, unless it is a rollback: those are what an interruption leads to. */
-void step_interrupt(struct step *step, const struct tt_error *why);
+void tt_operation_interrupt(struct tt_operation *operation, const struct tt_error *why);
 
-/* --- the command of a step: engine_command.c --- */
+/* --- the command of an operation: command.c --- */
 
 /* Fills a command from the task, its matrix, the run's parameters and the action (shell or argv).
  * Its texts are borrowed; free only command->vars. */
-void engine_command(const struct tt_engine *engine, const struct tt_task *task,
-                    const struct tt_action *action, struct tt_command *command);
+void tt_engine_command(const struct tt_engine *engine, const struct tt_task *task,
+                       const struct tt_action *action, struct tt_command *command);
 
 #endif

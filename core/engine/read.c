@@ -97,7 +97,7 @@ struct tt_error *tt_engine_error(const struct tt_engine *engine, uint32_t index)
         return error;
     }
     if (view.error.kind == TT_CANCELLED && !view.message)
-        return engine_stop_reason(engine);
+        return tt_engine_stop_reason(engine);
     return tt_error_new(view.error.kind, "%s",
                         view.message ? view.message : tt_kind_name(view.error.kind));
 }
@@ -119,8 +119,8 @@ char *tt_engine_skip_reason(const struct tt_engine *engine, uint32_t index)
     return tt_strdup("its condition is false");
 }
 
-int engine_inputs(struct tt_engine *engine, uint32_t task, const struct tt_names *patterns,
-                  struct tt_artifacts *out, struct tt_error **err)
+int tt_engine_inputs(struct tt_engine *engine, uint32_t task, const struct tt_texts *patterns,
+                     struct tt_artifacts *out, struct tt_error **err)
 {
     uint32_t count;
     uint32_t *ancestors = tt_dag_ancestors(tt_run_dag(engine->run), task, &count);

@@ -10,25 +10,26 @@
 #include <jansson.h>
 #include <stdint.h>
 
-struct tt_host;
+struct tt_script_host;
 
-struct tt_host_class {
+struct tt_script_host_class {
     /* Begins a call: an operation that finishes with a value (tt_value_of) or an error: what the
      * code raised (a raised error keeps its kind, others are `script`), or `script` for a value
      * that is not plain data. `args` is what the role of this code documents (for a task:
      * core/engine/engine.h); it lives until the operation is freed. */
-    struct tt_op *(*call)(struct tt_host *host, uint32_t id, void *args, struct tt_scope *scope);
+    struct tt_op *(*call)(struct tt_script_host *host, uint32_t id, void *args,
+                          struct tt_scope *scope);
     /* What people see: "function build", "function deploy.lua:12". Allocated. */
-    char *(*describe)(struct tt_host *host, uint32_t id);
+    char *(*describe)(struct tt_script_host *host, uint32_t id);
     /* The name by which a later process finds it again, or NULL; the host's. */
-    const char *(*name)(struct tt_host *host, uint32_t id);
-    void (*retain)(struct tt_host *host, uint32_t id);
-    void (*release)(struct tt_host *host, uint32_t id);
+    const char *(*name)(struct tt_script_host *host, uint32_t id);
+    void (*retain)(struct tt_script_host *host, uint32_t id);
+    void (*release)(struct tt_script_host *host, uint32_t id);
 };
 
 /* The host embeds it first. */
-struct tt_host {
-    const struct tt_host_class *class_;
+struct tt_script_host {
+    const struct tt_script_host_class *class_;
 };
 
 struct tt_result;

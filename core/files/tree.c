@@ -15,7 +15,7 @@
 
 /* --- looking --- */
 
-void tx_tree_stat_from(struct tt_stat *to, const struct stat *from)
+void tt_tree_stat_from(struct tt_stat *to, const struct stat *from)
 {
     *to = (struct tt_stat){
         .type = S_ISREG(from->st_mode)   ? TT_FILE_REGULAR
@@ -53,7 +53,7 @@ static bool is_gone(int errnum)
     return errnum == ENOENT || errnum == ENOTDIR;
 }
 
-int tx_tree_stat(const char *path, bool follow, struct tt_stat *stat, bool *exists,
+int tt_tree_stat(const char *path, bool follow, struct tt_stat *stat, bool *exists,
                  struct tt_error **err)
 {
     struct stat st;
@@ -61,7 +61,7 @@ int tx_tree_stat(const char *path, bool follow, struct tt_stat *stat, bool *exis
     if (TT_FAULT("local_tree.stat") ||
         fstatat(AT_FDCWD, path, &st, follow ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
         return is_gone(errno) ? 0 : tt_fail_errno(err, errno, "cannot look at %s", path);
-    tx_tree_stat_from(stat, &st);
+    tt_tree_stat_from(stat, &st);
     if (S_ISLNK(st.st_mode)) {
         stat->target = read_link(AT_FDCWD, path);
         if (!stat->target)
@@ -79,7 +79,7 @@ static int add_entry(struct tt_entries *entries, int dir, const char *name, cons
     struct tt_stat stat;
     if (TT_FAULT("local_tree.entry") || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0 : tt_fail_errno(err, errno, "cannot look at %s", path);
-    tx_tree_stat_from(&stat, &st);
+    tt_tree_stat_from(&stat, &st);
     if (S_ISLNK(st.st_mode)) {
         stat.target = read_link(dir, name);
         if (!stat.target)
@@ -122,7 +122,7 @@ static DIR *open_dir(int at, const char *name, int flags)
     return dir;
 }
 
-int tx_tree_list(const char *path, struct tt_entries *entries, const atomic_bool *stop,
+int tt_tree_list(const char *path, struct tt_entries *entries, const atomic_bool *stop,
                  struct tt_error **err)
 {
     int rc = 0;
@@ -188,7 +188,7 @@ static int remove_at(int dir, const char *name, const char *path, bool recursive
     return 0;
 }
 
-int tx_tree_remove(const char *path, bool recursive, const atomic_bool *stop, struct tt_error **err)
+int tt_tree_remove(const char *path, bool recursive, const atomic_bool *stop, struct tt_error **err)
 {
     /* "link/" means the link, never what it points to */
     size_t length = strlen(path);
@@ -208,7 +208,7 @@ int tx_tree_remove(const char *path, bool recursive, const atomic_bool *stop, st
 
 /* --- making --- */
 
-int tx_tree_mkdir(const char *path, int mode, struct tt_error **err)
+int tt_tree_mkdir(const char *path, int mode, struct tt_error **err)
 {
     int rc = tt_make_directories(path, err);
     if (rc == 0 && mode >= 0 && (TT_FAULT("local_tree.chmod") || chmod(path, (mode_t)mode) < 0))
@@ -216,7 +216,7 @@ int tx_tree_mkdir(const char *path, int mode, struct tt_error **err)
     return rc;
 }
 
-int tx_tree_symlink(const char *target, const char *path, struct tt_error **err)
+int tt_tree_symlink(const char *target, const char *path, struct tt_error **err)
 {
     char *temporary = tt_temporary_beside(path);
     int rc = 0;
@@ -232,7 +232,7 @@ int tx_tree_symlink(const char *target, const char *path, struct tt_error **err)
 
 /* --- reading all --- */
 
-int tx_tree_openable(const char *path, const struct stat *stat, const char *verb,
+int tt_tree_openable(const char *path, const struct stat *stat, const char *verb,
                      struct tt_error **err)
 {
     if (S_ISDIR(stat->st_mode))
@@ -243,7 +243,7 @@ int tx_tree_openable(const char *path, const struct stat *stat, const char *verb
     return 0;
 }
 
-int tx_tree_digest(const char *path, char hex[65], const atomic_bool *stop, struct tt_error **err)
+int tt_tree_digest(const char *path, char hex[65], const atomic_bool *stop, struct tt_error **err)
 {
     enum { chunk = 256 * 1024 };
     struct tt_digest *digest = NULL;
@@ -256,7 +256,7 @@ int tx_tree_digest(const char *path, char hex[65], const atomic_bool *stop, stru
         rc = tt_fail_errno(err, errno, "cannot read %s", path);
         goto out;
     }
-    rc = tx_tree_openable(path, &st, "read", err);
+    rc = tt_tree_openable(path, &st, "read", err);
     if (rc == 0)
         rc = tt_digest_new(&digest, err);
     if (rc < 0)

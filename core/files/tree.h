@@ -1,30 +1,30 @@
 /* Blocking work on files and trees of this machine, for worker threads. `stop` (or NULL) ends long
  * work early: core/async/work.h. Errors name the path. */
-#ifndef TX_LOCAL_TREE_H
-#define TX_LOCAL_TREE_H
+#ifndef TT_TREE_H
+#define TT_TREE_H
 
 #include "core/files/files.h"
 
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-void tx_tree_stat_from(struct tt_stat *to, const struct stat *from);
+void tt_tree_stat_from(struct tt_stat *to, const struct stat *from);
 /* *exists is false, and that no error, when there is nothing at path. */
-int tx_tree_stat(const char *path, bool follow, struct tt_stat *stat, bool *exists,
+int tt_tree_stat(const char *path, bool follow, struct tt_stat *stat, bool *exists,
                  struct tt_error **err);
 /* The directory's entries without "." and "..", sorted. */
-int tx_tree_list(const char *path, struct tt_entries *entries, const atomic_bool *stop,
+int tt_tree_list(const char *path, struct tt_entries *entries, const atomic_bool *stop,
                  struct tt_error **err);
-int tx_tree_glob(const char *root, char *const *patterns, size_t count, struct tt_entries *entries,
+int tt_tree_glob(const char *root, char *const *patterns, size_t count, struct tt_entries *entries,
                  const atomic_bool *stop, struct tt_error **err);
-int tx_tree_remove(const char *path, bool recursive, const atomic_bool *stop,
+int tt_tree_remove(const char *path, bool recursive, const atomic_bool *stop,
                    struct tt_error **err);
-int tx_tree_mkdir(const char *path, int mode, struct tt_error **err);
-int tx_tree_symlink(const char *target, const char *path, struct tt_error **err);
-int tx_tree_digest(const char *path, char hex[65], const atomic_bool *stop, struct tt_error **err);
+int tt_tree_mkdir(const char *path, int mode, struct tt_error **err);
+int tt_tree_symlink(const char *target, const char *path, struct tt_error **err);
+int tt_tree_digest(const char *path, char hex[65], const atomic_bool *stop, struct tt_error **err);
 /* What may be opened and read or written without waiting for another process: 0, or the error.
  * `verb` is "read" or "written". */
-int tx_tree_openable(const char *path, const struct stat *stat, const char *verb,
+int tt_tree_openable(const char *path, const struct stat *stat, const char *verb,
                      struct tt_error **err);
 
 #endif

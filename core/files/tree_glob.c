@@ -74,7 +74,7 @@ static int visit(struct walk *walk, const struct pending *in, int dir, const str
         return 0;
     char *path = tt_path_join(in->path, name), *full = tt_path_join(walk->root, path);
     bool exists;
-    int rc = tx_tree_stat(full, false, &stat, &exists, err);
+    int rc = tt_tree_stat(full, false, &stat, &exists, err);
     if (rc == 0 && exists)
         tt_entries_add(walk->entries, path, &stat);
     else
@@ -115,7 +115,7 @@ static int read_directory(struct walk *walk, const struct pending *in, struct tt
     return rc;
 }
 
-int tx_tree_glob(const char *root, char *const *patterns, size_t count, struct tt_entries *entries,
+int tt_tree_glob(const char *root, char *const *patterns, size_t count, struct tt_entries *entries,
                  const atomic_bool *stop, struct tt_error **err)
 {
     struct walk walk = {.entries = entries, .root = root, .stop = stop};

@@ -16,7 +16,7 @@ struct chunk {
 
 struct tt_plan {
     unsigned refs;
-    struct tt_host *host;
+    struct tt_script_host *host;
     char *name, *description, *file;
     int line;
     struct tt_plan_options options;
@@ -36,7 +36,8 @@ struct tt_plan {
     json_t *values; /* an array: holds what is borrowed from it */
 };
 
-struct tt_plan *tt_plan_new(struct tt_host *host, const char *name, const char *file, int line)
+struct tt_plan *tt_plan_new(struct tt_script_host *host, const char *name, const char *file,
+                            int line)
 {
     struct tt_plan *plan = tt_zalloc(sizeof *plan);
     plan->refs = 1;
@@ -240,7 +241,7 @@ int tt_plan_line(const struct tt_plan *plan)
     return plan->line;
 }
 
-struct tt_host *tt_plan_host(const struct tt_plan *plan)
+struct tt_script_host *tt_plan_host(const struct tt_plan *plan)
 {
     return plan->host;
 }

@@ -30,7 +30,7 @@ struct tt_action {
     };
 };
 
-struct tt_names {
+struct tt_texts {
     char **items;
     uint32_t count;
 };
@@ -55,7 +55,7 @@ struct tt_task_more {
     struct tt_action health;
     uint32_t health_retries;
     int64_t health_interval, health_timeout; /* ms; timeout 0: none */
-    struct tt_names input, output;           /* glob patterns */
+    struct tt_texts input, output;           /* glob patterns */
     char *group;                             /* the matrix that it is an instance of, or NULL */
     struct tt_matrix_value *matrix;          /* sorted by name */
     uint32_t matrix_count;
@@ -77,7 +77,7 @@ struct tt_task {
     char *user;
     struct tt_var *vars;
     uint32_t var_count;
-    struct tt_names needs, after; /* names of tasks or groups */
+    struct tt_texts needs, after; /* names of tasks or groups */
     int64_t timeout, deadline;    /* ms; 0: none */
     struct tt_task_more *more;    /* NULL: none of it */
 };
@@ -100,7 +100,8 @@ struct tt_plan_options {
 };
 
 /* `host` is whose numbers the functions are; it must outlive the plan. `name`, `file`: copied. */
-struct tt_plan *tt_plan_new(struct tt_host *host, const char *name, const char *file, int line);
+struct tt_plan *tt_plan_new(struct tt_script_host *host, const char *name, const char *file,
+                            int line);
 struct tt_plan *tt_plan_retain(struct tt_plan *plan);
 void tt_plan_release(struct tt_plan *plan);
 
@@ -127,7 +128,7 @@ const char *tt_plan_name(const struct tt_plan *plan);
 const char *tt_plan_description(const struct tt_plan *plan); /* or NULL */
 const char *tt_plan_file(const struct tt_plan *plan);
 int tt_plan_line(const struct tt_plan *plan);
-struct tt_host *tt_plan_host(const struct tt_plan *plan);
+struct tt_script_host *tt_plan_host(const struct tt_plan *plan);
 const struct tt_plan_options *tt_plan_get_options(const struct tt_plan *plan);
 uint32_t tt_plan_count(const struct tt_plan *plan);
 const struct tt_task *tt_plan_task(const struct tt_plan *plan, uint32_t index);

@@ -92,7 +92,7 @@ static const char *nearest(const struct tt_plan *plan, const char *name, const s
 }
 
 static int unknown_name(const struct tt_plan *plan, const struct tt_task *task,
-                        const struct tt_names *names, const char *verb, struct tt_error **err)
+                        const struct tt_texts *names, const char *verb, struct tt_error **err)
 {
     for (uint32_t i = 0; i < names->count; i++) {
         if (is_known(plan, names->items[i]))

@@ -39,7 +39,7 @@
 #define TT_RUN_H
 
 #include "core/base/error.h"
-#include "core/pool/pool.h"
+#include "core/pool/grants.h"
 #include "core/run/dag.h"
 #include "core/run/retry.h"
 

@@ -8,7 +8,7 @@
 #ifndef TT_SCHED_H
 #define TT_SCHED_H
 
-#include "core/pool/pool.h"
+#include "core/pool/grants.h"
 #include "core/run/dag.h"
 
 struct tt_sched;

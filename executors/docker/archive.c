@@ -1,6 +1,6 @@
 /* Files of a container by GET, HEAD and PUT of /containers/ID/archive. Archives pass through files
  * without a name here; libarchive runs on worker threads. */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/base64.h"
 #include "core/base/fault.h"
@@ -59,7 +59,7 @@ static int read_stat(const struct tx_exchange *exchange, struct tt_stat *stat, c
 {
     char *header = tx_exchange_header(exchange, "X-Docker-Container-Path-Stat");
     size_t length = 0;
-    char *text = header ? tx_base64_decode(header, &length) : NULL;
+    char *text = header ? tt_base64_decode(header, &length) : NULL;
     json_t *value = NULL;
     int rc = text ? tt_json_parse(&value, text, length, "the daemon's stat", err)
                   : tt_fail(err, TT_IO, "the daemon tells nothing of the file");
@@ -86,7 +86,7 @@ static int read_stat(const struct tx_exchange *exchange, struct tt_stat *stat, c
 
 struct look {
     struct tt_stat_op stat;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_docker_rooms rooms;
     char *container, *path;
     bool follow;
@@ -100,7 +100,7 @@ static struct look *look_of(struct tt_op *op)
 
 static void look_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&look_of(op)->steps, why);
+    tt_chain_cancel(&look_of(op)->chain, why);
 }
 
 static void look_free(struct tt_op *op)
@@ -128,7 +128,7 @@ static void on_looked(struct tt_op *op, struct tt_op *sent)
         tt_buf_text(&path, "/containers/");
         tx_url_escape(&path, look->container);
         tt_buf_text(&path, "/json");
-        tx_then(&look->steps, op,
+        tt_then(&look->chain, op,
                 tx_api_call(tx_docker_http(look->rooms.docker), op->scope, "GET", path.data, NULL,
                             NULL),
                 on_container);
@@ -145,7 +145,7 @@ static void on_looked(struct tt_op *op, struct tt_op *sent)
     if (rc == 0 && target && look->follow && *target == '/' && look->links++ < 40) {
         free(look->path);
         look->path = target;
-        tx_then(&look->steps, op, ask(&look->rooms, op->scope, "HEAD", look->path), on_looked);
+        tt_then(&look->chain, op, ask(&look->rooms, op->scope, "HEAD", look->path), on_looked);
         return;
     }
     look->stat.exists = rc == 0;
@@ -165,7 +165,7 @@ struct tt_op *tx_archive_stat(const struct tx_docker_rooms *rooms, struct tt_sco
     look->follow = follow;
     tt_op_init(&look->stat.op, &class_, scope);
     if (!tt_op_finished(&look->stat.op))
-        tx_then(&look->steps, &look->stat.op, ask(rooms, scope, "HEAD", path), on_looked);
+        tt_then(&look->chain, &look->stat.op, ask(rooms, scope, "HEAD", path), on_looked);
     return &look->stat.op;
 }
 
@@ -182,7 +182,7 @@ struct fetch {
         struct tt_entries_op entries;
         struct tt_file_op file;
     } is;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_docker_rooms rooms;
     struct tt_env *env; /* held; NULL for lists */
     char *container, *path;
@@ -198,7 +198,7 @@ static struct fetch *fetch_of(struct tt_op *op)
 
 static void fetch_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&fetch_of(op)->steps, why);
+    tt_chain_cancel(&fetch_of(op)->chain, why);
 }
 
 static void fetch_free(struct tt_op *op)
@@ -294,13 +294,13 @@ static void on_piece(struct tt_op *op, struct tt_op *read)
     if (read->error) {
         tt_op_finish(op, about(fetch->path, read->error));
     } else if (!bytes->length) {
-        tx_then(&fetch->steps, op, tt_work(op->scope, "unpack", unpack, fetch, NULL), on_unpacked);
+        tt_then(&fetch->chain, op, tt_work(op->scope, "unpack", unpack, fetch, NULL), on_unpacked);
     } else if (TT_FAULT("docker_archive.spool") ||
                write(fetch->archive, bytes->data, bytes->length) != (ssize_t)bytes->length) {
         tt_fail_errno(&err, errno, "a temporary file");
         tt_op_finish(op, err);
     } else {
-        tx_then(&fetch->steps, op, tx_exchange_read(fetch->exchange, op->scope, piece), on_piece);
+        tt_then(&fetch->chain, op, tx_exchange_read(fetch->exchange, op->scope, piece), on_piece);
     }
 }
 
@@ -317,7 +317,7 @@ static void on_archive(struct tt_op *op, struct tt_op *sent)
     if (fetch->archive < 0)
         tt_op_finish(op, err);
     else
-        tx_then(&fetch->steps, op, tx_exchange_read(fetch->exchange, op->scope, piece), on_piece);
+        tt_then(&fetch->chain, op, tx_exchange_read(fetch->exchange, op->scope, piece), on_piece);
 }
 
 struct tt_op *tx_archive_list(const struct tx_docker_rooms *rooms, struct tt_scope *scope,
@@ -325,7 +325,7 @@ struct tt_op *tx_archive_list(const struct tx_docker_rooms *rooms, struct tt_sco
 {
     struct fetch *fetch = fetch_new(rooms, NULL, scope, path);
     if (!tt_op_finished(&fetch->is.op))
-        tx_then(&fetch->steps, &fetch->is.op, ask(rooms, scope, "GET", path), on_archive);
+        tt_then(&fetch->chain, &fetch->is.op, ask(rooms, scope, "GET", path), on_archive);
     return &fetch->is.op;
 }
 
@@ -342,7 +342,7 @@ static void on_what(struct tt_op *op, struct tt_op *looked)
     } else {
         fetch->stat = *stat;
         fetch->stat.target = NULL;
-        tx_then(&fetch->steps, op, ask(&fetch->rooms, op->scope, "GET", look_of(looked)->path),
+        tt_then(&fetch->chain, op, ask(&fetch->rooms, op->scope, "GET", look_of(looked)->path),
                 on_archive);
     }
 }
@@ -352,6 +352,6 @@ struct tt_op *tx_archive_open_read(struct tt_env *env, const struct tx_docker_ro
 {
     struct fetch *fetch = fetch_new(rooms, env, scope, path);
     if (!tt_op_finished(&fetch->is.op))
-        tx_then(&fetch->steps, &fetch->is.op, tx_archive_stat(rooms, scope, path, true), on_what);
+        tt_then(&fetch->chain, &fetch->is.op, tx_archive_stat(rooms, scope, path, true), on_what);
     return &fetch->is.op;
 }

@@ -1,5 +1,5 @@
 /* Writing to a container by PUT of /containers/ID/archive: a file, a directory, a symlink. */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/docker/files.h"
@@ -15,7 +15,7 @@
 
 struct put {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_docker *docker; /* held */
     char *container, *folder, *name, *target;
     char type;
@@ -32,7 +32,7 @@ static struct put *put_of(struct tt_op *op)
 
 static void put_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&put_of(op)->steps, why);
+    tt_chain_cancel(&put_of(op)->chain, why);
 }
 
 static void put_free(struct tt_op *op)
@@ -90,7 +90,7 @@ static void on_packed(struct tt_op *op, struct tt_op *packed)
                                         .body = put->archive,
                                         .patience = TT_NEVER};
     put->archive = -1;
-    tx_then(&put->steps, op, tx_docker_send(put->docker, op->scope, &request), on_sent);
+    tt_then(&put->chain, op, tx_docker_send(put->docker, op->scope, &request), on_sent);
     tt_buf_free(&path);
 }
 
@@ -118,7 +118,7 @@ static struct put *put_new(const struct tx_docker_rooms *rooms, struct tt_scope 
 static struct tt_op *put_start(struct put *put)
 {
     if (!tt_op_finished(&put->op))
-        tx_then(&put->steps, &put->op, tt_work(put->op.scope, "pack", pack, put, NULL), on_packed);
+        tt_then(&put->chain, &put->op, tt_work(put->op.scope, "pack", pack, put, NULL), on_packed);
     return &put->op;
 }
 
@@ -202,7 +202,7 @@ static void draft_free(struct tt_file *file)
 
 struct opening {
     struct tt_file_op file;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct draft *draft;
     bool keep_mode;
 };
@@ -214,7 +214,7 @@ static struct opening *opening_of(struct tt_op *op)
 
 static void opening_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&opening_of(op)->steps, why);
+    tt_chain_cancel(&opening_of(op)->chain, why);
 }
 
 static void opening_free(struct tt_op *op)
@@ -273,7 +273,7 @@ struct tt_op *tx_archive_open_write(struct tt_env *env, const struct tx_docker_r
     opening->keep_mode = options->mode < 0;
     tt_op_init(&opening->file.op, &class_, scope);
     if (!tt_op_finished(&opening->file.op))
-        tx_then(&opening->steps, &opening->file.op, tx_archive_stat(rooms, scope, path, true),
+        tt_then(&opening->chain, &opening->file.op, tx_archive_stat(rooms, scope, path, true),
                 on_looked);
     return &opening->file.op;
 }

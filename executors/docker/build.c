@@ -1,6 +1,6 @@
 #include "executors/docker/build.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/remote/tar.h"
@@ -76,7 +76,7 @@ static int pack(void *arg, struct tt_error **err)
 
 struct building {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_docker *docker; /* held */
     char *path;
     struct tx_exchange *reply;
@@ -89,7 +89,7 @@ static struct building *of(struct tt_op *op)
 
 static void building_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&of(op)->steps, why);
+    tt_chain_cancel(&of(op)->chain, why);
 }
 
 static void building_free(struct tt_op *op)
@@ -120,7 +120,7 @@ static void on_packed(struct tt_op *op, struct tt_op *packed)
                                         .body = packing->archive,
                                         .patience = TT_NEVER};
     packing->archive = -1;
-    tx_then(&building->steps, op, tx_docker_send(building->docker, op->scope, &request), on_sent);
+    tt_then(&building->chain, op, tx_docker_send(building->docker, op->scope, &request), on_sent);
 }
 
 struct tt_op *tx_docker_build(struct tx_docker *docker, struct tt_scope *scope, const char *context,
@@ -138,7 +138,7 @@ struct tt_op *tx_docker_build(struct tx_docker *docker, struct tt_scope *scope, 
     packing->context = tt_strdup(context);
     packing->dockerfile = tt_strdup(dockerfile);
     packing->archive = -1;
-    tx_then(&building->steps, &building->op, tt_work(scope, "pack", pack, packing, packing_drop),
+    tt_then(&building->chain, &building->op, tt_work(scope, "pack", pack, packing, packing_drop),
             on_packed);
     return &building->op;
 }

@@ -25,8 +25,8 @@ static int add_port(const char *text, json_t *exposed, json_t *bindings, struct 
             address = copy;
         }
     }
-    int port = tx_number(inside);
-    bool good = port > 0 && port < 65536 && (!outside || !*outside || tx_number(outside) >= 0) &&
+    int port = tt_number(inside);
+    bool good = port > 0 && port < 65536 && (!outside || !*outside || tt_number(outside) >= 0) &&
                 (strcmp(protocol, "tcp") == 0 || strcmp(protocol, "udp") == 0);
     if (good) {
         char *key = tt_format("%s/%s", inside, protocol);

@@ -1,4 +1,4 @@
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "core/base/number.h"
@@ -78,7 +78,7 @@ static void on_event(struct tx_docker_watch *watch, const char *action, const ch
     if (strcmp(action, "exec_die") == 0) {
         const char *code = tx_json_text(attributes, "exitCode");
         if (strcmp(tx_json_text(attributes, "execID"), exec->id) == 0 && *code)
-            ended_with(exec, tx_number(code), true);
+            ended_with(exec, tt_number(code), true);
         return;
     }
     bool ours = strncmp(container, exec->container, strlen(exec->container)) == 0 ||
@@ -86,7 +86,7 @@ static void on_event(struct tx_docker_watch *watch, const char *action, const ch
     if (!ours)
         return;
     if (strcmp(action, "kill") == 0) {
-        int number = tx_number(tx_json_text(attributes, "signal"));
+        int number = tt_number(tx_json_text(attributes, "signal"));
         if (number == SIGKILL || number == SIGTERM)
             exec->killed = true;
     } else if (strcmp(action, "die") == 0 || strcmp(action, "destroy") == 0) {

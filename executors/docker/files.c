@@ -1,6 +1,6 @@
 #include "executors/docker/files.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/digest.h"
 #include "executors/docker/image.h"
@@ -20,7 +20,7 @@ struct choice {
         struct tt_file_op file;
         struct tt_digest_op digest;
     } is;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tt_env *env; /* held */
     enum what what;
     char *path, *target, **patterns;
@@ -45,7 +45,7 @@ static struct tx_docker_rooms rooms_of(struct tt_env *env)
 
 static void choice_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&of(op)->steps, why);
+    tt_chain_cancel(&of(op)->chain, why);
 }
 
 static void choice_free(struct tt_op *op)
@@ -145,7 +145,7 @@ static void on_chunk(struct tt_op *op, struct tt_op *read)
     struct tt_error *err = tt_error_copy(read->error);
     if (!err && bytes->length) {
         tt_digest_add(choice->digest, bytes->data, bytes->length);
-        tx_then(&choice->steps, op,
+        tt_then(&choice->chain, op,
                 choice->reading->class_->read(choice->reading, op->scope, 256 << 10), on_chunk);
         return;
     }
@@ -162,7 +162,7 @@ static void on_opened(struct tt_op *op, struct tt_op *opened)
     if (err || tt_digest_new(&choice->digest, &err) < 0)
         tt_op_finish(op, err);
     else
-        tx_then(&choice->steps, op,
+        tt_then(&choice->chain, op,
                 choice->reading->class_->read(choice->reading, op->scope, 256 << 10), on_chunk);
 }
 
@@ -178,7 +178,7 @@ static void on_there(struct tt_op *op, struct tt_op *looked)
     else if (stat && choice->what == MKDIR && stat->type != TT_FILE_DIRECTORY)
         tt_op_finish(op, tt_error_new(TT_IO, "%s is no directory", choice->path));
     else
-        tx_then(&choice->steps, op,
+        tt_then(&choice->chain, op,
                 tx_archive_make(&rooms, op->scope, choice->path, 'd',
                                 choice->mode >= 0 ? (unsigned)choice->mode : 0755, NULL),
                 on_done);
@@ -217,13 +217,13 @@ static void by_archive(struct choice *c, struct tt_op *op)
                                     c->count);
         break;
     case MKDIR:
-        tx_then(&c->steps, op, tx_archive_stat(&rooms, op->scope, c->path, true), on_there);
+        tt_then(&c->chain, op, tx_archive_stat(&rooms, op->scope, c->path, true), on_there);
         return;
     case DIGEST:
-        tx_then(&c->steps, op, tx_archive_open_read(c->env, &rooms, op->scope, c->path), on_opened);
+        tt_then(&c->chain, op, tx_archive_open_read(c->env, &rooms, op->scope, c->path), on_opened);
         return;
     }
-    tx_then(&c->steps, op, chosen, on_done);
+    tt_then(&c->chain, op, chosen, on_done);
 }
 
 /* --- choosing --- */
@@ -231,7 +231,7 @@ static void by_archive(struct choice *c, struct tt_op *op)
 static void choose(struct choice *choice, struct tt_op *op)
 {
     if (*rooms_of(choice->env).shell > 0)
-        tx_then(&choice->steps, op, by_shell(choice, op->scope), on_done);
+        tt_then(&choice->chain, op, by_shell(choice, op->scope), on_done);
     else
         by_archive(choice, op);
 }
@@ -258,7 +258,7 @@ static void on_ready(struct tt_op *op, struct tt_op *ready)
     } else if (*rooms.shell) {
         choose(choice, op);
     } else {
-        tx_then(&choice->steps, op, tx_archive_stat(&rooms, op->scope, "/bin/sh", false), on_shell);
+        tt_then(&choice->chain, op, tx_archive_stat(&rooms, op->scope, "/bin/sh", false), on_shell);
     }
 }
 
@@ -283,7 +283,7 @@ static struct tt_op *start(struct choice *choice)
     if (strcmp(choice->env->class_->kind, "docker") == 0)
         on_ready(op, NULL);
     else
-        tx_then(&choice->steps, op, tx_docker_image_ready(choice->env, op->scope), on_ready);
+        tt_then(&choice->chain, op, tx_docker_image_ready(choice->env, op->scope), on_ready);
     return op;
 }
 

@@ -1,6 +1,6 @@
 #include "executors/docker/image.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "core/files/files.h"
@@ -47,7 +47,7 @@ static struct image_env *of(const struct tt_env *env)
 
 struct bringing {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct image_env *image; /* held by env */
     struct tt_scope *scope;
     char *id; /* of what was created */
@@ -64,7 +64,7 @@ static void create(struct tt_op *op, struct tt_op *before);
 
 static void bringing_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&bringing_of(op)->steps, why);
+    tt_chain_cancel(&bringing_of(op)->chain, why);
 }
 
 static void bringing_free(struct tt_op *op)
@@ -111,7 +111,7 @@ static void give_up(struct bringing *bringing, struct tt_error *err)
         return;
     }
     bringing->failure = err;
-    tx_then(&bringing->steps, &bringing->op,
+    tt_then(&bringing->chain, &bringing->op,
             remove_container(bringing->image, bringing->scope, bringing->id), on_given_up);
 }
 
@@ -136,7 +136,7 @@ static void on_started(struct tt_op *op, struct tt_op *started)
 static void start_container(struct bringing *bringing)
 {
     char *path = tt_format("/containers/%s/start", bringing->id);
-    tx_then(&bringing->steps, &bringing->op,
+    tt_then(&bringing->chain, &bringing->op,
             tx_api_call(http_of(bringing->image), bringing->scope, "POST", path, NULL, NULL),
             on_started);
     free(path);
@@ -169,7 +169,7 @@ static void on_created(struct tt_op *op, struct tt_op *created)
     if (status == 404 && !bringing->pulled && image->pull == TX_PULL_MISSING) {
         bringing->pulled = true;
         tt_error_free(err);
-        tx_then(&bringing->steps, op,
+        tt_then(&bringing->chain, op,
                 tx_docker_pull(image->docker, bringing->scope, image->image, image->platform, NULL,
                                NULL),
                 create);
@@ -198,7 +198,7 @@ static void on_created(struct tt_op *op, struct tt_op *created)
     char *path = tt_format("/containers/%s/attach?stream=1&stdin=1", bringing->id);
     struct tx_http_request request = {
         .method = "POST", .path = path, .headers = headers, .body = "", .length = 0};
-    tx_then(&bringing->steps, op, tx_stream_open(http_of(image), bringing->scope, &request),
+    tt_then(&bringing->chain, op, tx_stream_open(http_of(image), bringing->scope, &request),
             on_attached);
     free(path);
 }
@@ -219,7 +219,7 @@ static void create(struct tt_op *op, struct tt_op *before)
         tt_buf_text(&path, image->name ? "&platform=" : "?platform=");
         tx_url_escape(&path, image->platform);
     }
-    tx_then(&bringing->steps, op,
+    tt_then(&bringing->chain, op,
             tx_api_call(http_of(image), bringing->scope, "POST", path.data,
                         json_incref(image->config), NULL),
             on_created);
@@ -233,7 +233,7 @@ static void on_swept(struct tt_op *op, struct tt_op *swept)
     if (swept->error && swept->error->kind == TT_CONNECT)
         give_up(bringing, tt_error_copy(swept->error));
     else if (image->pull == TX_PULL_ALWAYS)
-        tx_then(&bringing->steps, op,
+        tt_then(&bringing->chain, op,
                 tx_docker_pull(image->docker, bringing->scope, image->image, image->platform, NULL,
                                NULL),
                 create);
@@ -262,7 +262,7 @@ static void bring(struct image_env *image, struct tt_loop *loop)
     tt_op_init(&bringing->op, &class_, bringing->scope);
     image->bringing = bringing;
     tt_op_await(&bringing->op, on_brought, image);
-    tx_then(&bringing->steps, &bringing->op, tx_docker_sweep(image->docker, bringing->scope),
+    tt_then(&bringing->chain, &bringing->op, tx_docker_sweep(image->docker, bringing->scope),
             on_swept);
 }
 
@@ -308,7 +308,7 @@ struct tt_op *tx_docker_image_ready(struct tt_env *env, struct tt_scope *scope)
 
 struct starting {
     struct tt_process_op base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tt_env *env; /* held */
     struct tt_command command;
 };
@@ -320,7 +320,7 @@ static struct starting *starting_of(struct tt_op *op)
 
 static void starting_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&starting_of(op)->steps, why);
+    tt_chain_cancel(&starting_of(op)->chain, why);
 }
 
 static void starting_free(struct tt_op *op)
@@ -346,7 +346,7 @@ static void on_ready(struct tt_op *op, struct tt_op *ready)
         tt_op_finish(op, tt_error_new(TT_CONNECT, "%s was closed", image->env.text));
     } else {
         struct tx_docker_place place = {image->docker, image->container, &image->no_shell};
-        tx_then(&starting->steps, op,
+        tt_then(&starting->chain, op,
                 tx_docker_exec(starting->env, op->scope, &place, &starting->command), on_exec);
     }
 }
@@ -366,7 +366,7 @@ static struct tt_op *start(struct tt_env *env, struct tt_scope *scope,
     if (tt_command_check(command, &err) < 0) /* before a container is started for it */
         tt_op_finish(&starting->base.op, err);
     else
-        tx_then(&starting->steps, &starting->base.op, tx_docker_image_ready(env, scope), on_ready);
+        tt_then(&starting->chain, &starting->base.op, tx_docker_image_ready(env, scope), on_ready);
     return &starting->base.op;
 }
 
@@ -374,13 +374,13 @@ static struct tt_op *start(struct tt_env *env, struct tt_scope *scope,
 
 struct closing {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tt_env *env; /* held */
 };
 
 static void closing_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&((struct closing *)(void *)op)->steps, why);
+    tt_chain_cancel(&((struct closing *)(void *)op)->chain, why);
 }
 
 static void closing_free(struct tt_op *op)
@@ -409,7 +409,7 @@ static void close_now(struct closing *closing)
     }
     char *id = image->container;
     image->container = NULL;
-    tx_then(&closing->steps, &closing->op, remove_container(image, closing->op.scope, id),
+    tt_then(&closing->chain, &closing->op, remove_container(image, closing->op.scope, id),
             on_removed);
     free(id);
 }
@@ -431,7 +431,7 @@ static struct tt_op *close_env(struct tt_env *env, struct tt_scope *scope)
     if (tt_op_finished(&closing->op))
         return &closing->op;
     if (of(env)->bringing)
-        tx_then(&closing->steps, &closing->op, tx_docker_image_ready(env, scope), on_settled);
+        tt_then(&closing->chain, &closing->op, tx_docker_image_ready(env, scope), on_settled);
     else
         close_now(closing);
     return &closing->op;

@@ -2,7 +2,7 @@
  * process group that the shim reported. Without a shell in the image, the daemon names the process
  * of this machine, which is signalled from here when the daemon runs here and the process is seen
  * to belong to that container. */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/docker/exec_internal.h"
@@ -17,7 +17,7 @@
 
 struct killing {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_docker *docker;
     int number;
     bool watching; /* for the group's end */
@@ -31,8 +31,8 @@ static struct killing *killing_of(struct tt_op *op)
 static void killing_cancel(struct tt_op *op, const struct tt_error *why)
 {
     struct killing *killing = killing_of(op);
-    if (killing->steps.waiting)
-        tx_steps_cancel(&killing->steps, why);
+    if (killing->chain.waiting)
+        tt_chain_cancel(&killing->chain, why);
     else
         tt_op_finish(op, tt_error_copy(why));
 }
@@ -80,7 +80,7 @@ static struct tt_op *send_inside(struct tx_exec *exec, struct killing *killing)
 {
     char *line = tt_format("kill -%d -%lld", killing->number, (long long)exec->group);
     json_t *argv = json_pack("[s, s, s]", "/bin/sh", "-c", line);
-    tx_then(&killing->steps, &killing->op,
+    tt_then(&killing->chain, &killing->op,
             tx_docker_once(exec->docker, killing->op.scope, exec->container, argv), on_signalled);
     free(line);
     return &killing->op;
@@ -137,7 +137,7 @@ struct tt_op *tx_exec_kill(struct tx_exec *exec, struct tt_scope *scope, int num
         return &killing->op;
     if (exec->group)
         return send_inside(exec, killing);
-    tx_then(&killing->steps, &killing->op, tx_docker_exec_inspect(exec->docker, scope, exec->id),
+    tt_then(&killing->chain, &killing->op, tx_docker_exec_inspect(exec->docker, scope, exec->id),
             on_located);
     return &killing->op;
 }

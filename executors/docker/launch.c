@@ -3,7 +3,7 @@
  * as words is then run by the daemon alone.
  *
  * Once the exec may run, a cancelled start waits for the report and kills what it started. */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/docker/exec_internal.h"
@@ -16,7 +16,7 @@
 
 struct launch {
     struct tt_process_op base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tt_env *env; /* held */
     struct tx_docker *docker;
     char *container;
@@ -43,7 +43,7 @@ static void launch_cancel(struct tt_op *op, const struct tt_error *why)
 {
     struct launch *launch = launch_of(op);
     if (!launch->starting) {
-        tx_steps_cancel(&launch->steps, why);
+        tt_chain_cancel(&launch->chain, why);
         return;
     }
     launch->unwanted = tt_error_copy(why);
@@ -93,7 +93,7 @@ static void on_launched(void *arg, struct tt_error *err)
     struct tx_exec *exec = launch->exec;
     bool shell_missing = err && err->kind == TT_NOT_FOUND && strstr(err->message, "/bin/sh");
     if (!err && launch->unwanted) {
-        tx_then(&launch->steps, &launch->base.op,
+        tt_then(&launch->chain, &launch->base.op,
                 exec->p.class_->signal(&exec->p, launch->own, SIGKILL), on_killed);
         return;
     }
@@ -166,7 +166,7 @@ static void on_created(struct tt_op *op, struct tt_op *created)
     launch->id = tt_strdup(tx_json_text(tx_api_json(created), "Id"));
     launch->since = tx_docker_date(tx_api_date(created));
     launch->starting = true;
-    tx_then(&launch->steps, op,
+    tt_then(&launch->chain, op,
             tx_docker_exec_start(launch->docker, launch->own, launch->id, launch->command.pty),
             on_started);
 }
@@ -197,8 +197,8 @@ static void create(struct launch *launch)
     launch->direct = *launch->no_shell && !launch->command.shell;
     json_t *config = exec_config(launch, &err);
     if (config)
-        tx_then(
-            &launch->steps, &launch->base.op,
+        tt_then(
+            &launch->chain, &launch->base.op,
             tx_docker_exec_create(launch->docker, launch->base.op.scope, launch->container, config),
             on_created);
     else

@@ -1,6 +1,6 @@
 #include "executors/docker/once.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/docker/stream.h"
@@ -83,7 +83,7 @@ struct tt_error *tx_docker_launch_error(const char *bytes, size_t length)
 
 struct once {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_docker *docker;
     struct tx_stream *stream;
     struct tx_docker_frames frames;
@@ -99,7 +99,7 @@ static struct once *once_of(struct tt_op *op)
 
 static void once_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&once_of(op)->steps, why);
+    tt_chain_cancel(&once_of(op)->chain, why);
 }
 
 static void once_free(struct tt_op *op)
@@ -152,9 +152,9 @@ static void on_bytes(struct tt_op *op, struct tt_op *read)
     if (err)
         tt_op_finish(op, err);
     else if (bytes->length)
-        tx_then(&once->steps, op, tx_stream_read(once->stream, op->scope, piece), on_bytes);
+        tt_then(&once->chain, op, tx_stream_read(once->stream, op->scope, piece), on_bytes);
     else
-        tx_then(&once->steps, op, tx_docker_exec_inspect(once->docker, op->scope, once->id),
+        tt_then(&once->chain, op, tx_docker_exec_inspect(once->docker, op->scope, once->id),
                 on_inspected);
 }
 
@@ -172,7 +172,7 @@ static void on_started(struct tt_op *op, struct tt_op *started)
     if (err)
         tt_op_finish(op, err);
     else
-        tx_then(&once->steps, op, tx_stream_read(once->stream, op->scope, piece), on_bytes);
+        tt_then(&once->chain, op, tx_stream_read(once->stream, op->scope, piece), on_bytes);
 }
 
 static void on_created(struct tt_op *op, struct tt_op *created)
@@ -183,7 +183,7 @@ static void on_created(struct tt_op *op, struct tt_op *created)
         return;
     }
     once->id = tt_strdup(tx_json_text(tx_api_json(created), "Id"));
-    tx_then(&once->steps, op, tx_docker_exec_start(once->docker, op->scope, once->id, false),
+    tt_then(&once->chain, op, tx_docker_exec_start(once->docker, op->scope, once->id, false),
             on_started);
 }
 
@@ -201,7 +201,7 @@ struct tt_op *tx_docker_once(struct tx_docker *docker, struct tt_scope *scope,
     }
     json_t *config = json_pack("{s:o, s:b, s:b, s:s}", "Cmd", argv, "AttachStdout", 1,
                                "AttachStderr", 1, "User", "0");
-    tx_then(&once->steps, &once->op, tx_docker_exec_create(docker, scope, container, config),
+    tt_then(&once->chain, &once->op, tx_docker_exec_create(docker, scope, container, config),
             on_created);
     return &once->op;
 }

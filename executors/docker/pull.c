@@ -1,6 +1,6 @@
 #include "executors/docker/pull.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/base64.h"
 #include "core/base/fault.h"
@@ -16,7 +16,7 @@ enum { piece = 32 << 10, longest_line = 4 << 20 };
 
 struct lines {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_exchange *exchange;
     struct tt_buf text;
     tx_docker_progress *progress;
@@ -30,7 +30,7 @@ static struct lines *lines_of(struct tt_op *op)
 
 static void lines_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&lines_of(op)->steps, why);
+    tt_chain_cancel(&lines_of(op)->chain, why);
 }
 
 static void lines_free(struct tt_op *op)
@@ -110,7 +110,7 @@ static void on_bytes(struct tt_op *op, struct tt_op *read)
     if (err || end)
         tt_op_finish(op, err);
     else
-        tx_then(&lines->steps, op, tx_exchange_read(lines->exchange, op->scope, piece), on_bytes);
+        tt_then(&lines->chain, op, tx_exchange_read(lines->exchange, op->scope, piece), on_bytes);
 }
 
 static void on_head(struct tt_op *op, struct tt_op *head)
@@ -119,7 +119,7 @@ static void on_head(struct tt_op *op, struct tt_op *head)
     if (head->error)
         tt_op_finish(op, tt_error_copy(head->error));
     else
-        tx_then(&lines->steps, op, tx_exchange_read(lines->exchange, op->scope, piece), on_bytes);
+        tt_then(&lines->chain, op, tx_exchange_read(lines->exchange, op->scope, piece), on_bytes);
 }
 
 struct tt_op *tx_docker_lines(struct tx_docker *docker, struct tt_scope *scope, const char *path,
@@ -143,7 +143,7 @@ struct tt_op *tx_docker_lines(struct tx_docker *docker, struct tt_scope *scope, 
     if (tx_exchange_start(&lines->exchange, tx_docker_http(docker), &request, &err) < 0)
         tt_op_finish(&lines->op, err);
     else
-        tx_then(&lines->steps, &lines->op, tx_exchange_head(lines->exchange, scope), on_head);
+        tt_then(&lines->chain, &lines->op, tx_exchange_head(lines->exchange, scope), on_head);
     return &lines->op;
 }
 
@@ -170,14 +170,14 @@ static char *registry_auth(const char *image)
     const json_t *auth = json_object_get(json_object_get(config, "auths"), registry);
     size_t length = 0;
     char *pair =
-        *tx_json_text(auth, "auth") ? tx_base64_decode(tx_json_text(auth, "auth"), &length) : NULL;
+        *tx_json_text(auth, "auth") ? tt_base64_decode(tx_json_text(auth, "auth"), &length) : NULL;
     char *colon = pair ? strchr(pair, ':') : NULL;
     if (colon) {
         *colon = 0;
         json_t *value = json_pack("{s:s, s:s, s:s}", "username", pair, "password", colon + 1,
                                   "serveraddress", registry);
         char *text = json_dumps(value, JSON_COMPACT);
-        char *encoded = text ? tx_base64_encode(text, strlen(text)) : NULL;
+        char *encoded = text ? tt_base64_encode(text, strlen(text)) : NULL;
         for (char *c = encoded; c && *c; c++) /* the daemon wants the URL's alphabet */
             *c = *c == '+' ? '-' : *c == '/' ? '_' : *c;
         header = encoded ? tt_format("X-Registry-Auth: %s", encoded) : NULL;

@@ -1,6 +1,6 @@
 #include "executors/docker/send.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/docker/pull.h"
@@ -14,7 +14,7 @@ enum { piece = 64 << 10, max_refusal = 64 << 10 };
 
 struct sending {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_docker *docker; /* held */
     struct tx_exchange *exchange;
     int body;
@@ -29,7 +29,7 @@ static struct sending *sending_of(struct tt_op *op)
 
 static void sending_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&sending_of(op)->steps, why);
+    tt_chain_cancel(&sending_of(op)->chain, why);
 }
 
 static void sending_free(struct tt_op *op)
@@ -49,7 +49,7 @@ static void on_refusal(struct tt_op *op, struct tt_op *read)
     const struct tt_bytes *bytes = tt_bytes_of(read);
     if (!read->error && bytes->length && sending->refusal.length < max_refusal) {
         tt_buf_add(&sending->refusal, bytes->data, bytes->length);
-        tx_then(&sending->steps, op, tx_exchange_read(sending->exchange, op->scope, piece),
+        tt_then(&sending->chain, op, tx_exchange_read(sending->exchange, op->scope, piece),
                 on_refusal);
         return;
     }
@@ -67,7 +67,7 @@ static void on_head(struct tt_op *op, struct tt_op *head)
     if (head->error)
         tt_op_finish(op, tt_error_copy(head->error));
     else if (tx_exchange_status(sending->exchange) >= 300)
-        tx_then(&sending->steps, op, tx_exchange_read(sending->exchange, op->scope, piece),
+        tt_then(&sending->chain, op, tx_exchange_read(sending->exchange, op->scope, piece),
                 on_refusal);
     else
         tt_op_finish(op, NULL);
@@ -94,11 +94,11 @@ static void send_more(struct tt_op *op, struct tt_op *written)
         tt_op_finish(op, err);
     } else if (got > 0) {
         sending->at += got;
-        tx_then(&sending->steps, op, tx_exchange_write(exchange, op->scope, bytes, (size_t)got),
+        tt_then(&sending->chain, op, tx_exchange_write(exchange, op->scope, bytes, (size_t)got),
                 send_more);
     } else {
         tx_exchange_end(exchange);
-        tx_then(&sending->steps, op, tx_exchange_head(exchange, op->scope), on_head);
+        tt_then(&sending->chain, op, tx_exchange_head(exchange, op->scope), on_head);
     }
     free(bytes);
 }
@@ -128,7 +128,7 @@ struct tt_op *tx_docker_send(struct tx_docker *docker, struct tt_scope *scope,
     else if (request->body >= 0)
         send_more(&sending->op, NULL);
     else
-        tx_then(&sending->steps, &sending->op, tx_exchange_head(sending->exchange, scope), on_head);
+        tt_then(&sending->chain, &sending->op, tx_exchange_head(sending->exchange, scope), on_head);
     free(type);
     return &sending->op;
 }

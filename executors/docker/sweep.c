@@ -1,5 +1,5 @@
 /* Containers that a killed tutti left behind: their label names a process of this machine. */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "executors/docker/image.h"
 
@@ -69,7 +69,7 @@ bool tx_docker_owner_is_dead(const char *owner)
 
 struct sweep {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_docker *docker; /* held */
     json_t *dead;
     size_t at;
@@ -82,7 +82,7 @@ static struct sweep *of(struct tt_op *op)
 
 static void sweep_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&of(op)->steps, why);
+    tt_chain_cancel(&of(op)->chain, why);
 }
 
 static void sweep_free(struct tt_op *op)
@@ -103,7 +103,7 @@ static void next(struct tt_op *op, struct tt_op *removed)
     }
     char *path = tt_format("/containers/%s?force=1&v=1", id);
     struct tx_api_options options = {.raw = true};
-    tx_then(&sweep->steps, op,
+    tt_then(&sweep->chain, op,
             tx_api_call(tx_docker_http(sweep->docker), op->scope, "DELETE", path, NULL, &options),
             next);
     free(path);
@@ -140,7 +140,7 @@ struct tt_op *tx_docker_sweep(struct tx_docker *docker, struct tt_scope *scope)
     struct tt_buf path = {0};
     tt_buf_text(&path, "/containers/json?all=1&filters=");
     tx_url_escape(&path, "{\"label\":[\"" TX_DOCKER_OWNER_LABEL "\"]}");
-    tx_then(&sweep->steps, &sweep->op,
+    tt_then(&sweep->chain, &sweep->op,
             tx_api_call(tx_docker_http(docker), scope, "GET", path.data, NULL, NULL), on_listed);
     tt_buf_free(&path);
     return &sweep->op;

@@ -1,6 +1,6 @@
 #include "executors/http/api.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "core/base/json.h"
@@ -12,7 +12,7 @@ enum { default_max = 32 << 20, longest_message = 2000 };
 
 struct call {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tt_buf body; /* the reply's */
     json_t *json;
     char *date;
@@ -27,7 +27,7 @@ static struct call *call_of(struct tt_op *op)
 
 static void call_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&call_of(op)->steps, why);
+    tt_chain_cancel(&call_of(op)->chain, why);
 }
 
 static void call_free(struct tt_op *op)
@@ -138,7 +138,7 @@ struct tt_op *tx_api_send(struct tx_http *http, struct tt_scope *scope, const ch
                                       .body = body,
                                       .length = length,
                                       .patience = options->patience};
-    tx_then(&call->steps, &call->op,
+    tt_then(&call->chain, &call->op,
             tx_http_call(http, scope, &request, options->max ? options->max : default_max),
             on_reply);
     free(type);

@@ -1,5 +1,5 @@
 /* tx_api_open: calls whose reply is a stream. */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "executors/http/api.h"
 
@@ -9,7 +9,7 @@ enum { piece = 16 << 10 };
 
 struct opening {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_exchange *exchange;
 };
 
@@ -20,7 +20,7 @@ static struct opening *of(struct tt_op *op)
 
 static void opening_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&of(op)->steps, why);
+    tt_chain_cancel(&of(op)->chain, why);
 }
 
 static void opening_free(struct tt_op *op)
@@ -44,7 +44,7 @@ static void on_head(struct tt_op *op, struct tt_op *head)
     else if (tx_exchange_status(of(op)->exchange) < 300)
         tt_op_finish(op, NULL);
     else
-        tx_then(&of(op)->steps, op, tx_exchange_read(of(op)->exchange, op->scope, piece),
+        tt_then(&of(op)->chain, op, tx_exchange_read(of(op)->exchange, op->scope, piece),
                 on_refusal);
 }
 
@@ -60,7 +60,7 @@ struct tt_op *tx_api_open(struct tx_http *http, struct tt_scope *scope,
     if (tx_exchange_start(&opening->exchange, http, request, &err) < 0)
         tt_op_finish(&opening->op, err);
     else
-        tx_then(&opening->steps, &opening->op, tx_exchange_head(opening->exchange, scope), on_head);
+        tt_then(&opening->chain, &opening->op, tx_exchange_head(opening->exchange, scope), on_head);
     return &opening->op;
 }
 

@@ -1,5 +1,5 @@
 /* tx_http_call: a whole exchange with a bounded reply. */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/http/http.h"
@@ -11,7 +11,7 @@ enum { piece = 64 << 10 };
 
 struct call {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_exchange *exchange;
     struct tx_reply reply;
     size_t max;
@@ -24,7 +24,7 @@ static struct call *call_of(struct tt_op *op)
 
 static void call_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&call_of(op)->steps, why);
+    tt_chain_cancel(&call_of(op)->chain, why);
 }
 
 static void call_free(struct tt_op *op)
@@ -65,7 +65,7 @@ static void on_piece(struct tt_op *op, struct tt_op *read)
     }
     memcpy(to, bytes->data, bytes->length);
     call->reply.body.length += bytes->length;
-    tx_then(&call->steps, op, tx_exchange_read(call->exchange, op->scope, piece), on_piece);
+    tt_then(&call->chain, op, tx_exchange_read(call->exchange, op->scope, piece), on_piece);
 }
 
 static void on_head(struct tt_op *op, struct tt_op *head)
@@ -77,7 +77,7 @@ static void on_head(struct tt_op *op, struct tt_op *head)
     }
     call->reply.status = tx_exchange_status(call->exchange);
     call->reply.date = tx_exchange_header(call->exchange, "Date");
-    tx_then(&call->steps, op, tx_exchange_read(call->exchange, op->scope, piece), on_piece);
+    tt_then(&call->chain, op, tx_exchange_read(call->exchange, op->scope, piece), on_piece);
 }
 
 struct tt_op *tx_http_call(struct tx_http *http, struct tt_scope *scope,
@@ -93,7 +93,7 @@ struct tt_op *tx_http_call(struct tx_http *http, struct tt_scope *scope,
     if (tx_exchange_start(&call->exchange, http, request, &err) < 0)
         tt_op_finish(&call->op, err);
     else
-        tx_then(&call->steps, &call->op, tx_exchange_head(call->exchange, scope), on_head);
+        tt_then(&call->chain, &call->op, tx_exchange_head(call->exchange, scope), on_head);
     return &call->op;
 }
 

@@ -1,6 +1,6 @@
 #include "executors/k8s/api.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/base64.h"
 #include "core/base/fault.h"
@@ -150,7 +150,7 @@ enum shape { CALL, EXCHANGE, SOCKET };
 
 struct request {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_kube *kube; /* held */
     enum shape shape;
     char *method, *path, *protocols, *content_type;
@@ -171,7 +171,7 @@ static void send_it(struct tt_op *op, struct tt_op *login);
 
 static void request_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&request_of(op)->steps, why);
+    tt_chain_cancel(&request_of(op)->chain, why);
 }
 
 static void request_free(struct tt_op *op)
@@ -201,7 +201,7 @@ static bool renew(struct request *request, int status)
     tx_stream_free(request->stream);
     request->exchange = NULL;
     request->stream = NULL;
-    tx_then(&request->steps, &request->op,
+    tt_then(&request->chain, &request->op,
             tx_login_ready(request->kube->login, request->op.scope, true), send_it);
     return true;
 }
@@ -233,7 +233,7 @@ static void on_head(struct tt_op *op, struct tt_op *head)
     else if (tx_exchange_status(request->exchange) < 300)
         tt_op_finish(op, NULL);
     else if (!renew(request, tx_exchange_status(request->exchange)))
-        tx_then(&request->steps, op, tx_exchange_read(request->exchange, op->scope, 16 << 10),
+        tt_then(&request->chain, op, tx_exchange_read(request->exchange, op->scope, 16 << 10),
                 on_refusal);
 }
 
@@ -248,7 +248,7 @@ static int check_accept(const struct request *request, struct tt_error **err)
         return rc;
     char *text = tt_format("%s%s", request->key, guid);
     curl->sha1((const unsigned char *)text, strlen(text), digest);
-    char *expected = tx_base64_encode(digest, sizeof digest);
+    char *expected = tt_base64_encode(digest, sizeof digest);
     char *got = tx_stream_header(request->stream, "Sec-WebSocket-Accept");
     if (!got || strcmp(got, expected) != 0)
         rc = tt_fail(err, TT_IO, "the API's WebSocket handshake is wrong");
@@ -308,7 +308,7 @@ static struct tt_op *open_socket(struct request *request)
         err = tt_error_new(TT_IO, "the system has no random numbers");
         return tt_op_finished_new(request->op.scope, err);
     }
-    char *key = tx_base64_encode(random, sizeof random);
+    char *key = tt_base64_encode(random, sizeof random);
     snprintf(request->key, sizeof request->key, "%s", key);
     free(key);
     char *key_line = tt_format("Sec-WebSocket-Key: %s", request->key);
@@ -335,19 +335,19 @@ static void send_it(struct tt_op *op, struct tt_op *login)
         tt_op_finish(op, tt_error_copy(login->error));
     } else if (request->shape == CALL) {
         struct tx_api_options options = {.content_type = request->content_type};
-        tx_then(&request->steps, op,
+        tt_then(&request->chain, op,
                 tx_api_send(http, op->scope, request->method, request->path,
                             request->has_body ? request->body.data : NULL, request->body.length,
                             &options),
                 on_called);
     } else if (request->shape == SOCKET) {
-        tx_then(&request->steps, op, open_socket(request), on_socket);
+        tt_then(&request->chain, op, open_socket(request), on_socket);
     } else {
         struct tx_http_request get = {.method = "GET", .path = request->path};
         if (tx_exchange_start(&request->exchange, http, &get, &err) < 0)
             tt_op_finish(op, err);
         else
-            tx_then(&request->steps, op, tx_exchange_head(request->exchange, op->scope), on_head);
+            tt_then(&request->chain, op, tx_exchange_head(request->exchange, op->scope), on_head);
     }
 }
 
@@ -368,7 +368,7 @@ static struct request *new_request(struct tx_kube *kube, struct tt_scope *scope,
 static struct tt_op *begin(struct request *request)
 {
     if (!tt_op_finished(&request->op))
-        tx_then(&request->steps, &request->op,
+        tt_then(&request->chain, &request->op,
                 tx_login_ready(request->kube->login, request->op.scope, false), send_it);
     return &request->op;
 }

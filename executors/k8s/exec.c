@@ -1,4 +1,4 @@
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "core/base/owner.h"
@@ -437,7 +437,7 @@ static void process_free(struct tt_process *p)
 
 struct killing {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     bool watching; /* for the group's end */
 };
 
@@ -448,8 +448,8 @@ static struct killing *killing_of(struct tt_op *op)
 
 static void killing_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    if (killing_of(op)->steps.waiting)
-        tx_steps_cancel(&killing_of(op)->steps, why);
+    if (killing_of(op)->chain.waiting)
+        tt_chain_cancel(&killing_of(op)->chain, why);
     else
         tt_op_finish(op, tt_error_copy(why));
 }
@@ -493,7 +493,7 @@ static struct tt_op *kill_group(struct tx_pod_process *process, struct tt_scope 
         process->kube, process->name_space, process->name, process->container, NULL, NULL};
     char *line = tt_format("kill -%d -%lld", number, (long long)process->group);
     const char *const argv[] = {"/bin/sh", "-c", line, NULL};
-    tx_then(&killing->steps, &killing->op, tx_pod_once(&pod, scope, argv), on_killed);
+    tt_then(&killing->chain, &killing->op, tx_pod_once(&pod, scope, argv), on_killed);
     free(line);
     return &killing->op;
 }

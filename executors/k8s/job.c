@@ -1,6 +1,6 @@
 #include "executors/k8s/job.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/docker/image.h"
@@ -153,7 +153,7 @@ static struct tt_op *close_env(struct tt_env *env, struct tt_scope *scope)
 
 struct launch {
     struct tt_process_op base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct job_env *env; /* held */
     struct tt_command command;
     char nonce[tx_nonce_size];
@@ -193,8 +193,8 @@ static void fail(struct launch *launch, struct tt_error *err)
 static void launch_cancel(struct tt_op *op, const struct tt_error *why)
 {
     struct launch *launch = launch_of(op);
-    if (launch->steps.waiting) {
-        tx_steps_cancel(&launch->steps, why);
+    if (launch->chain.waiting) {
+        tt_chain_cancel(&launch->chain, why);
         return;
     }
     struct tx_pod_process *process = launch->process;
@@ -304,7 +304,7 @@ static void on_running(struct tt_op *op, struct tt_op *watched)
                   "stdout=true&stderr=%s&tty=%s",
                   launch->env->name_space, launch->pod, launch->command.pty ? "false" : "true",
                   launch->command.pty ? "true" : "false");
-    tx_then(&launch->steps, op,
+    tt_then(&launch->chain, op,
             tx_kube_open_socket(launch->env->kube, op->scope, path, tx_pod_protocols), on_attached);
     free(path);
 }
@@ -323,7 +323,7 @@ static void on_made(struct tt_op *op, struct tt_op *call)
     }
     char *path = tt_format("/api/v1/namespaces/%s/pods?labelSelector=job-name%%3D%s",
                            launch->env->name_space, launch->name);
-    tx_then(&launch->steps, op, tx_k8s_watch(launch->env->kube, op->scope, path, look, launch),
+    tt_then(&launch->chain, op, tx_k8s_watch(launch->env->kube, op->scope, path, look, launch),
             on_running);
     free(path);
 }
@@ -354,8 +354,8 @@ static void make_job(struct launch *launch)
     char *path = jobs_path(launch->env, NULL);
     launch->made = true;
     launch->env->alive++;
-    tx_then(
-        &launch->steps, &launch->base.op,
+    tt_then(
+        &launch->chain, &launch->base.op,
         tx_kube_call(launch->env->kube, launch->base.op.scope, "POST", path, job_of(launch), NULL),
         on_made);
     free(path);
@@ -412,7 +412,7 @@ static struct tt_op *start(struct tt_env *env, struct tt_scope *scope,
     }
     char *path = tt_format("/apis/batch/v1/namespaces/%s/jobs?labelSelector=%s%%3Dtutti",
                            launch->env->name_space, managed);
-    tx_then(&launch->steps, &launch->base.op,
+    tt_then(&launch->chain, &launch->base.op,
             tx_kube_call(launch->env->kube, scope, "GET", path, NULL, NULL), on_swept);
     free(path);
     return &launch->base.op;

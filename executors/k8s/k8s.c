@@ -1,6 +1,6 @@
 #include "executors/k8s/k8s.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/files/files.h"
 #include "executors/k8s/exec.h"
@@ -28,13 +28,13 @@ static int make(struct tt_env **out, struct tx_kube *kube, const char *name_spac
 
 struct resolving {
     struct tt_env_op base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tt_env *from; /* held */
 };
 
 static void resolving_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&((struct resolving *)(void *)op)->steps, why);
+    tt_chain_cancel(&((struct resolving *)(void *)op)->chain, why);
 }
 
 static void resolving_free(struct tt_op *op)
@@ -66,7 +66,7 @@ static struct tt_op *resolve(struct tt_env *env, struct tt_scope *scope)
     tt_env_retain(env);
     tt_op_init(&resolving->base.op, &class_, scope);
     if (!tt_op_finished(&resolving->base.op))
-        tx_then(&resolving->steps, &resolving->base.op,
+        tt_then(&resolving->chain, &resolving->base.op,
                 tx_k8s_select(k8s->kube, scope, k8s->name_space, k8s->deployment, k8s->selector),
                 on_selected);
     return &resolving->base.op;
@@ -76,7 +76,7 @@ static struct tt_op *resolve(struct tt_env *env, struct tt_scope *scope)
 
 struct starting {
     struct tt_process_op base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tt_env *env; /* held */
     struct tt_command command;
 };
@@ -88,7 +88,7 @@ static struct starting *starting_of(struct tt_op *op)
 
 static void starting_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&starting_of(op)->steps, why);
+    tt_chain_cancel(&starting_of(op)->chain, why);
 }
 
 static void starting_free(struct tt_op *op)
@@ -109,7 +109,7 @@ static void on_resolved(struct tt_op *op, struct tt_op *resolved)
     struct starting *starting = starting_of(op);
     struct tt_env *env = tt_env_of(resolved);
     if (env)
-        tx_then(&starting->steps, op, env->class_->start(env, op->scope, &starting->command),
+        tt_then(&starting->chain, op, env->class_->start(env, op->scope, &starting->command),
                 on_started);
     else
         tt_op_finish(op, tt_error_copy(resolved->error));
@@ -136,7 +136,7 @@ static struct tt_op *start(struct tt_env *env, struct tt_scope *scope,
     if (tt_command_check(command, &err) < 0)
         tt_op_finish(&starting->base.op, err);
     else
-        tx_then(&starting->steps, &starting->base.op, resolve(env, scope), on_resolved);
+        tt_then(&starting->chain, &starting->base.op, resolve(env, scope), on_resolved);
     return &starting->base.op;
 }
 

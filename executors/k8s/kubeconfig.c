@@ -127,7 +127,7 @@ static int use_pem(struct tx_pem *pem, const json_t *object, const char *file, c
     pem->file = text_of(object, file);
     if (!*encoded)
         return 0;
-    pem->data = tx_base64_decode(encoded, &pem->length);
+    pem->data = tt_base64_decode(encoded, &pem->length);
     return pem->data ? 0 : tt_fail(err, TT_INVALID, "kubeconfig: %s is not base64", data);
 }
 

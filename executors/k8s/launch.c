@@ -4,7 +4,7 @@
  *
  * A start that is cancelled lets go of the connection, which ends the shim and with it the command.
  */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/k8s/exec_internal.h"
@@ -15,7 +15,7 @@
 
 struct launch {
     struct tt_process_op base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tt_env *env; /* held */
     struct tx_pod pod;  /* with copies of its strings */
     struct tt_command command;
@@ -34,8 +34,8 @@ static void dial(struct launch *launch);
 static void launch_cancel(struct tt_op *op, const struct tt_error *why)
 {
     struct launch *launch = launch_of(op);
-    if (launch->steps.waiting) {
-        tx_steps_cancel(&launch->steps, why);
+    if (launch->chain.waiting) {
+        tt_chain_cancel(&launch->chain, why);
         return;
     }
     struct tx_pod_process *process = launch->process;
@@ -137,7 +137,7 @@ static void dial(struct launch *launch)
     const char *const *argv = launch->direct ? (const char *const *)launch->command.argv : shim;
     bool in = !launch->direct || launch->command.stdin_open;
     char *path = tx_pod_exec_path(&launch->pod, argv, in, launch->command.pty);
-    tx_then(&launch->steps, &launch->base.op,
+    tt_then(&launch->chain, &launch->base.op,
             tx_kube_open_socket(launch->pod.kube, launch->base.op.scope, path, tx_pod_protocols),
             on_open);
     free(path);

@@ -58,7 +58,7 @@ static void basic(struct tx_login *login)
 {
     const struct tx_kube_config *config = login->config;
     char *pair = tt_format("%s:%s", config->user, config->password ? config->password : "");
-    char *encoded = tx_base64_encode(pair, strlen(pair));
+    char *encoded = tt_base64_encode(pair, strlen(pair));
     char *value = tt_format("Basic %s", encoded);
     tx_http_authorize(*login->http, value);
     explicit_bzero(pair, strlen(pair));
@@ -248,7 +248,7 @@ static json_t *cluster_info(const struct tx_http_config *http)
     else if (http->ca.file)
         tx_kube_read_file(http->ca.file, &ca, NULL); /* the cluster's own calls say what is wrong */
     if (ca.length) {
-        char *encoded = tx_base64_encode(ca.data, ca.length);
+        char *encoded = tt_base64_encode(ca.data, ca.length);
         json_object_set_new(cluster, "certificate-authority-data", json_string(encoded));
         free(encoded);
     }

@@ -1,5 +1,5 @@
 /* What an exec in a pod is addressed with, what its end says, and small commands of our own. */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "core/base/json.h"
@@ -43,7 +43,7 @@ static int exit_code(const json_t *status)
     json_array_foreach(tx_json_at(status, "details.causes"), index,
                        cause) if (strcmp(tx_json_text(cause, "reason"), "ExitCode") == 0)
     {
-        int code = tx_number(tx_json_text(cause, "message"));
+        int code = tt_number(tx_json_text(cause, "message"));
         return code > 0 && code <= 255 ? code : -1;
     }
     return -1;
@@ -80,7 +80,7 @@ void tx_pod_status_read(struct tx_pod_status *status, const char *text, size_t l
 
 struct once {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_stream *stream;
     struct tx_ws *ws;
     struct tt_buf status;
@@ -94,7 +94,7 @@ static struct once *once_of(struct tt_op *op)
 
 static void once_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&once_of(op)->steps, why);
+    tt_chain_cancel(&once_of(op)->chain, why);
 }
 
 static void once_free(struct tt_op *op)
@@ -138,7 +138,7 @@ static void on_bytes(struct tt_op *op, struct tt_op *read)
     if (over || tx_ws_closed(once->ws))
         finish(once, err);
     else
-        tx_then(&once->steps, op, tx_stream_read(once->stream, op->scope, piece), on_bytes);
+        tt_then(&once->chain, op, tx_stream_read(once->stream, op->scope, piece), on_bytes);
 }
 
 static void on_open(struct tt_op *op, struct tt_op *opened)
@@ -151,7 +151,7 @@ static void on_open(struct tt_op *op, struct tt_op *opened)
     if (err)
         tt_op_finish(op, err);
     else
-        tx_then(&once->steps, op, tx_stream_read(once->stream, op->scope, piece), on_bytes);
+        tt_then(&once->chain, op, tx_stream_read(once->stream, op->scope, piece), on_bytes);
 }
 
 struct tt_op *tx_pod_once(const struct tx_pod *pod, struct tt_scope *scope, const char *const *argv)
@@ -162,7 +162,7 @@ struct tt_op *tx_pod_once(const struct tx_pod *pod, struct tt_scope *scope, cons
     if (tt_op_finished(&once->op))
         return &once->op;
     char *path = tx_pod_exec_path(pod, argv, false, false);
-    tx_then(&once->steps, &once->op, tx_kube_open_socket(pod->kube, scope, path, tx_pod_protocols),
+    tt_then(&once->chain, &once->op, tx_kube_open_socket(pod->kube, scope, path, tx_pod_protocols),
             on_open);
     free(path);
     return &once->op;

@@ -1,6 +1,6 @@
 #include "executors/k8s/select.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 struct selection {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_kube *kube; /* held */
     char *name_space, *what, *pod;
 };
@@ -20,7 +20,7 @@ static struct selection *of(struct tt_op *op)
 
 static void selection_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&of(op)->steps, why);
+    tt_chain_cancel(&of(op)->chain, why);
 }
 
 static void selection_free(struct tt_op *op)
@@ -123,7 +123,7 @@ static void list_pods(struct selection *selection, const char *selector)
     struct tt_buf path = {0};
     tt_buf_format(&path, "/api/v1/namespaces/%s/pods?labelSelector=", selection->name_space);
     tx_url_escape(&path, selector);
-    tx_then(&selection->steps, &selection->op,
+    tt_then(&selection->chain, &selection->op,
             tx_kube_call(selection->kube, selection->op.scope, "GET", path.data, NULL, NULL),
             on_pods);
     tt_buf_free(&path);
@@ -160,7 +160,7 @@ struct tt_op *tx_k8s_select(struct tx_kube *kube, struct tt_scope *scope, const 
     if (deployment) {
         char *path =
             tt_format("/apis/apps/v1/namespaces/%s/deployments/%s", name_space, deployment);
-        tx_then(&selection->steps, &selection->op,
+        tt_then(&selection->chain, &selection->op,
                 tx_kube_call(kube, scope, "GET", path, NULL, NULL), on_deployment);
         free(path);
     } else {

@@ -1,6 +1,6 @@
 #include "executors/k8s/watch.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/json.h"
 
@@ -11,7 +11,7 @@ enum { piece = 64 << 10, longest_line = 8 << 20, pause_ms = 500, give_up_ms = 60
 
 struct watch {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tx_kube *kube; /* held */
     char *path, *version;
     tx_k8s_look *look;
@@ -30,7 +30,7 @@ static void list(struct tt_op *op, struct tt_op *before);
 
 static void watch_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&of(op)->steps, why);
+    tt_chain_cancel(&of(op)->chain, why);
 }
 
 static void watch_free(struct tt_op *op)
@@ -57,7 +57,7 @@ static void start_over(struct watch *watch, const struct tt_error *why)
     if (!passing || (watch->broken_since && now - watch->broken_since > give_up_ms))
         tt_op_finish(&watch->op, tt_error_copy(why));
     else
-        tx_then(&watch->steps, &watch->op, tt_sleep(watch->op.scope, pause_ms), list);
+        tt_then(&watch->chain, &watch->op, tt_sleep(watch->op.scope, pause_ms), list);
 }
 
 /* True when it is over. */
@@ -106,7 +106,7 @@ static void on_bytes(struct tt_op *op, struct tt_op *read)
             return;
         tt_buf_drop(&watch->lines, length + 1);
     }
-    tx_then(&watch->steps, op, tx_exchange_read(watch->exchange, op->scope, piece), on_bytes);
+    tt_then(&watch->chain, op, tx_exchange_read(watch->exchange, op->scope, piece), on_bytes);
 }
 
 static void on_open(struct tt_op *op, struct tt_op *opened)
@@ -117,7 +117,7 @@ static void on_open(struct tt_op *op, struct tt_op *opened)
         return;
     }
     watch->exchange = tx_kube_exchange_of(opened);
-    tx_then(&watch->steps, op, tx_exchange_read(watch->exchange, op->scope, piece), on_bytes);
+    tt_then(&watch->chain, op, tx_exchange_read(watch->exchange, op->scope, piece), on_bytes);
 }
 
 static void on_list(struct tt_op *op, struct tt_op *call)
@@ -138,7 +138,7 @@ static void on_list(struct tt_op *op, struct tt_op *call)
         return;
     char *path = tt_format("%s%cwatch=1&allowWatchBookmarks=true&resourceVersion=%s", watch->path,
                            strchr(watch->path, '?') ? '&' : '?', watch->version);
-    tx_then(&watch->steps, op, tx_kube_open_exchange(watch->kube, op->scope, path), on_open);
+    tt_then(&watch->chain, op, tx_kube_open_exchange(watch->kube, op->scope, path), on_open);
     free(path);
 }
 
@@ -148,7 +148,7 @@ static void list(struct tt_op *op, struct tt_op *before)
     if (before && before->error)
         tt_op_finish(op, tt_error_copy(before->error));
     else
-        tx_then(&watch->steps, op,
+        tt_then(&watch->chain, op,
                 tx_kube_call(watch->kube, op->scope, "GET", watch->path, NULL, NULL), on_list);
 }
 

@@ -84,7 +84,7 @@ static int do_stat(struct tt_op *op, struct tt_error **err)
 {
     struct local_op *local = local_of(op);
     struct tt_stat_op *result = &local->is.stat;
-    return tx_tree_stat(local->path, local->flag, &result->stat, &result->exists, err);
+    return tt_tree_stat(local->path, local->flag, &result->stat, &result->exists, err);
 }
 
 static struct tt_op *files_stat(struct tt_env *env, struct tt_scope *scope, const char *path,
@@ -100,7 +100,7 @@ static struct tt_op *files_stat(struct tt_env *env, struct tt_scope *scope, cons
 static int do_list(struct tt_op *op, struct tt_error **err)
 {
     struct local_op *local = local_of(op);
-    return tx_tree_list(local->path, &local->is.entries.entries, &local->call.stop, err);
+    return tt_tree_list(local->path, &local->is.entries.entries, &local->call.stop, err);
 }
 
 static struct tt_op *files_list(struct tt_env *env, struct tt_scope *scope, const char *path)
@@ -113,7 +113,7 @@ static struct tt_op *files_list(struct tt_env *env, struct tt_scope *scope, cons
 static int do_remove(struct tt_op *op, struct tt_error **err)
 {
     struct local_op *local = local_of(op);
-    return tx_tree_remove(local->path, local->flag, &local->call.stop, err);
+    return tt_tree_remove(local->path, local->flag, &local->call.stop, err);
 }
 
 static struct tt_op *files_remove(struct tt_env *env, struct tt_scope *scope, const char *path,
@@ -128,7 +128,7 @@ static struct tt_op *files_remove(struct tt_env *env, struct tt_scope *scope, co
 
 static int do_mkdir(struct tt_op *op, struct tt_error **err)
 {
-    return tx_tree_mkdir(local_of(op)->path, local_of(op)->mode, err);
+    return tt_tree_mkdir(local_of(op)->path, local_of(op)->mode, err);
 }
 
 static struct tt_op *files_mkdir(struct tt_env *env, struct tt_scope *scope, const char *path,
@@ -143,7 +143,7 @@ static struct tt_op *files_mkdir(struct tt_env *env, struct tt_scope *scope, con
 
 static int do_symlink(struct tt_op *op, struct tt_error **err)
 {
-    return tx_tree_symlink(local_of(op)->target, local_of(op)->path, err);
+    return tt_tree_symlink(local_of(op)->target, local_of(op)->path, err);
 }
 
 static struct tt_op *files_symlink(struct tt_env *env, struct tt_scope *scope, const char *target,
@@ -159,7 +159,7 @@ static struct tt_op *files_symlink(struct tt_env *env, struct tt_scope *scope, c
 static int do_digest(struct tt_op *op, struct tt_error **err)
 {
     struct local_op *local = local_of(op);
-    return tx_tree_digest(local->path, local->is.digest.hex, &local->call.stop, err);
+    return tt_tree_digest(local->path, local->is.digest.hex, &local->call.stop, err);
 }
 
 static struct tt_op *files_digest(struct tt_env *env, struct tt_scope *scope, const char *path)
@@ -172,7 +172,7 @@ static struct tt_op *files_digest(struct tt_env *env, struct tt_scope *scope, co
 static int do_glob(struct tt_op *op, struct tt_error **err)
 {
     struct local_op *local = local_of(op);
-    return tx_tree_glob(local->path, local->patterns, local->count, &local->is.entries.entries,
+    return tt_tree_glob(local->path, local->patterns, local->count, &local->is.entries.entries,
                         &local->call.stop, err);
 }
 

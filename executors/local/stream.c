@@ -28,14 +28,14 @@ static int do_open_read(struct tt_fd_file *file, struct tt_error **err)
     struct stat st;
     if (TT_FAULT("local_stream.stat") || stat(file->path, &st) < 0)
         return tt_fail_errno(err, errno, "cannot read %s", file->path);
-    int rc = tx_tree_openable(file->path, &st, "read", err);
+    int rc = tt_tree_openable(file->path, &st, "read", err);
     if (rc < 0)
         return rc;
     file->fd = TT_FAULT("local_stream.open") ? -1 : open_now(file->path, O_RDONLY);
     if (file->fd < 0 || fstat(file->fd, &st) < 0)
         return tt_fail_errno(err, errno, "cannot read %s", file->path);
-    rc = tx_tree_openable(file->path, &st, "read", err);
-    tx_tree_stat_from(&file->file.stat, &st);
+    rc = tt_tree_openable(file->path, &st, "read", err);
+    tt_tree_stat_from(&file->file.stat, &st);
     file->file.rereads = S_ISREG(st.st_mode);
     return rc;
 }
@@ -53,7 +53,7 @@ static int follow(const char *path, char **final, struct tt_error **err)
     for (int links = 0; links < max_links; links++) {
         struct tt_stat stat = {0};
         bool exists;
-        int rc = tx_tree_stat(at, false, &stat, &exists, err);
+        int rc = tt_tree_stat(at, false, &stat, &exists, err);
         if (rc < 0 || !exists || stat.type != TT_FILE_SYMLINK) {
             *final = at;
             return rc;
@@ -109,7 +109,7 @@ static int do_open_write(struct tt_fd_file *file, struct tt_error **err)
         return tt_fail_errno(err, exists || length == 0 ? EISDIR : ENOENT, "%s cannot be written",
                              length ? file->path : "an empty path");
     if (exists)
-        rc = tx_tree_openable(file->path, &st, "written", err);
+        rc = tt_tree_openable(file->path, &st, "written", err);
     if (rc < 0)
         return rc;
     if (exists && !S_ISREG(st.st_mode)) {

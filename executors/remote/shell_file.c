@@ -4,7 +4,7 @@
  * is the output of a `cat`. Writing: a small content is kept until it is committed, a large one
  * goes into the temporary file through a `cat`; committing gives the temporary file the old one's
  * mode and owner, compares its size, and renames it. */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "executors/remote/shell_agent.h"
 #include "executors/remote/shell_files.h"
@@ -41,7 +41,7 @@ struct file_op {
         struct tt_file_op file;
         struct tt_bytes_op bytes;
     } base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct shell_file *shell;
     struct tt_env *env; /* held while opening */
     size_t max;
@@ -55,7 +55,7 @@ static struct file_op *file_op_of(struct tt_op *op)
 
 static void file_op_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&file_op_of(op)->steps, why);
+    tt_chain_cancel(&file_op_of(op)->chain, why);
 }
 
 static void opening_free(struct tt_op *op)
@@ -201,7 +201,7 @@ static void on_cat_bytes(struct tt_op *op, struct tt_op *read)
     if (read->error) {
         tt_op_finish(op, tt_error_copy(read->error));
     } else if (!got->length) {
-        tx_then(&reading->steps, op, process->class_->wait(process, op->scope), on_cat_end);
+        tt_then(&reading->chain, op, process->class_->wait(process, op->scope), on_cat_end);
     } else {
         bytes->length = got->length;
         bytes->data = tt_alloc(got->length + 1);
@@ -221,7 +221,7 @@ static struct tt_op *file_read(struct tt_file *file, struct tt_scope *scope, siz
     if (!shell->process || shell->ended)
         take(op, &shell->content);
     else
-        tx_then(&op->steps, &op->base.op,
+        tt_then(&op->chain, &op->base.op,
                 shell->process->class_->read(shell->process, scope, TT_STDOUT, max), on_cat_bytes);
     return &op->base.op;
 }
@@ -242,7 +242,7 @@ static void on_writer(struct tt_op *op, struct tt_op *started)
         return;
     }
     shell->process = tt_process_of(started);
-    tx_then(&writing->steps, op,
+    tt_then(&writing->chain, op,
             shell->process->class_->write(shell->process, op->scope, shell->content.data,
                                           shell->content.length),
             on_put);
@@ -258,7 +258,7 @@ static struct tt_op *file_write(struct tt_file *file, struct tt_scope *scope, co
         return &op->base.op;
     shell->written += length;
     if (shell->process) {
-        tx_then(&op->steps, &op->base.op,
+        tt_then(&op->chain, &op->base.op,
                 shell->process->class_->write(shell->process, scope, data, length), on_put);
         return &op->base.op;
     }
@@ -269,7 +269,7 @@ static struct tt_op *file_write(struct tt_file *file, struct tt_scope *scope, co
     }
     struct tt_buf script = {0};
     tx_shell_add(&script, "umask 077;exec cat >%s", shell->temporary);
-    tx_then(&op->steps, &op->base.op, start_cat(file->env, scope, script.data, true), on_writer);
+    tt_then(&op->chain, &op->base.op, start_cat(file->env, scope, script.data, true), on_writer);
     tt_buf_free(&script);
     return &op->base.op;
 }
@@ -315,7 +315,7 @@ static void finish_file(struct file_op *op)
     add_finish(&script, shell);
     if (!sent && shell->content.length)
         tt_buf_text(&script, ";}");
-    tx_then(&op->steps, &op->base.op,
+    tt_then(&op->chain, &op->base.op,
             tx_agent_ask(shell->file.env, op->base.op.scope, script.data, shell->content.data,
                          sent ? 0 : shell->content.length, answer_max),
             on_committed);
@@ -341,7 +341,7 @@ static void on_stdin_closed(struct tt_op *op, struct tt_op *closed)
     if (closed->error)
         tt_op_finish(op, tt_error_copy(closed->error));
     else
-        tx_then(&file_op_of(op)->steps, op, process->class_->wait(process, op->scope),
+        tt_then(&file_op_of(op)->chain, op, process->class_->wait(process, op->scope),
                 on_writer_end);
 }
 
@@ -356,7 +356,7 @@ static struct tt_op *file_commit(struct tt_file *file, struct tt_scope *scope)
                      tt_error_new(TT_IO, "%s: %llu bytes were written, %lld announced", shell->path,
                                   (unsigned long long)shell->written, (long long)shell->size));
     else if (shell->process)
-        tx_then(&op->steps, &op->base.op,
+        tt_then(&op->chain, &op->base.op,
                 shell->process->class_->close_stdin(shell->process, scope), on_stdin_closed);
     else
         finish_file(op);
@@ -414,7 +414,7 @@ static void on_looked(struct tt_op *op, struct tt_op *ask)
     }
     struct tt_buf script = {0};
     tx_shell_add(&script, "exec cat -- %s", shell->target);
-    tx_then(&opening->steps, op, start_cat(opening->env, op->scope, script.data, false), on_reader);
+    tt_then(&opening->chain, op, start_cat(opening->env, op->scope, script.data, false), on_reader);
     tt_buf_free(&script);
 }
 
@@ -442,7 +442,7 @@ struct tt_op *tx_shell_open_read(struct tt_env *env, struct tt_scope *scope, con
     tt_buf_format(&script, "%d ];then cat -- ", small);
     tx_agent_quote(&script, p);
     tt_buf_text(&script, ";fi");
-    tx_then(&op->steps, &op->base.op, tx_agent_ask(env, scope, script.data, NULL, 0, answer_max),
+    tt_then(&op->chain, &op->base.op, tx_agent_ask(env, scope, script.data, NULL, 0, answer_max),
             on_looked);
     tt_buf_free(&script);
     return &op->base.op;
@@ -487,7 +487,7 @@ struct tt_op *tx_shell_open_write(struct tt_env *env, struct tt_scope *scope, co
     tt_buf_text(&script, "[ -d \"$p\" ]&&{ echo Is a directory;exit 1;};d=${p%/*}/;"
                          "[ -d \"$d\" ]||{ echo No such file or directory;exit 1;};"
                          "[ -w \"$d\" ]||{ echo Permission denied;exit 1;};printf %s \"$p\"");
-    tx_then(&op->steps, &op->base.op, tx_agent_ask(env, scope, script.data, NULL, 0, answer_max),
+    tt_then(&op->chain, &op->base.op, tx_agent_ask(env, scope, script.data, NULL, 0, answer_max),
             on_resolved);
     tt_buf_free(&script);
     return &op->base.op;

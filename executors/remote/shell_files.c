@@ -1,6 +1,6 @@
 #include "executors/remote/shell_files.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "executors/remote/shell_agent.h"
 #include "executors/remote/shim.h"
@@ -91,13 +91,13 @@ long tx_shell_stat_read(struct tt_stat *stat, const char *text, size_t length)
 
 struct simple {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     char *path;
 };
 
 static void simple_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&((struct simple *)(void *)op)->steps, why);
+    tt_chain_cancel(&((struct simple *)(void *)op)->chain, why);
 }
 
 static void simple_free(struct tt_op *op)
@@ -124,7 +124,7 @@ static struct tt_op *simply(struct tt_env *env, struct tt_scope *scope, const ch
     simple->path = tt_strdup(path);
     tt_op_init(&simple->op, &class_, scope);
     if (!tt_op_finished(&simple->op))
-        tx_then(&simple->steps, &simple->op,
+        tt_then(&simple->chain, &simple->op,
                 tx_agent_ask(env, scope, script->data, NULL, 0, small_answer), on_simple);
     tt_buf_free(script);
     return &simple->op;
@@ -184,13 +184,13 @@ static struct tt_op *shell_symlink(struct tt_env *env, struct tt_scope *scope, c
 
 struct stat_op {
     struct tt_stat_op base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     char *path;
 };
 
 static void stat_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&((struct stat_op *)(void *)op)->steps, why);
+    tt_chain_cancel(&((struct stat_op *)(void *)op)->chain, why);
 }
 
 static void stat_free(struct tt_op *op)
@@ -241,7 +241,7 @@ static struct tt_op *shell_stat(struct tt_env *env, struct tt_scope *scope, cons
     if (!follow)
         tx_shell_add(&script, "&&{ [ ! -L %s ]||readlink -n -- %s;}", p, p);
     free(p);
-    tx_then(&stat->steps, &stat->base.op,
+    tt_then(&stat->chain, &stat->base.op,
             tx_agent_ask(env, scope, script.data, NULL, 0, small_answer), on_stat);
     tt_buf_free(&script);
     return &stat->base.op;
@@ -251,14 +251,14 @@ static struct tt_op *shell_stat(struct tt_env *env, struct tt_scope *scope, cons
 
 struct list_op {
     struct tt_entries_op base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     char *path;
     char nonce[tx_nonce_size];
 };
 
 static void list_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&((struct list_op *)(void *)op)->steps, why);
+    tt_chain_cancel(&((struct list_op *)(void *)op)->chain, why);
 }
 
 static void list_free(struct tt_op *op)
@@ -373,7 +373,7 @@ static struct tt_op *shell_list(struct tt_env *env, struct tt_scope *scope, cons
         "'for f;do printf \"@%s = %%s\\n\" \"$f\";readlink -n -- \"$f\";echo;done' sh {} +",
         list->nonce, list->nonce);
     free(p);
-    tx_then(&list->steps, &list->base.op,
+    tt_then(&list->chain, &list->base.op,
             tx_agent_ask(env, scope, script.data, NULL, 0, long_answer), on_list);
     tt_buf_free(&script);
     return &list->base.op;
@@ -383,13 +383,13 @@ static struct tt_op *shell_list(struct tt_env *env, struct tt_scope *scope, cons
 
 struct digest_op {
     struct tt_digest_op base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     char *path;
 };
 
 static void digest_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&((struct digest_op *)(void *)op)->steps, why);
+    tt_chain_cancel(&((struct digest_op *)(void *)op)->chain, why);
 }
 
 static void digest_free(struct tt_op *op)
@@ -426,7 +426,7 @@ static struct tt_op *shell_digest(struct tt_env *env, struct tt_scope *scope, co
                  "[ -d %s ]&&{ echo Is a directory;exit 1;};sha256sum <%s",
                  p, p, p);
     free(p);
-    tx_then(&digest->steps, &digest->base.op,
+    tt_then(&digest->chain, &digest->base.op,
             tx_agent_ask(env, scope, script.data, NULL, 0, small_answer), on_digest);
     tt_buf_free(&script);
     return &digest->base.op;

@@ -5,7 +5,7 @@
  * are the SHA-256 of all contents, sorted. Whatever stands in the way (no tar, a place that is
  * taken, a file that may not be read, a full disk) is `unsupported`: file by file it goes, or
  * says what is wrong. */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "core/env/proc.h"
@@ -34,7 +34,7 @@ static const char sum_line[] = "{ find . -type f -exec sha256sum -- {} +|"
 
 struct moving {
     struct tt_op op;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tt_env *env; /* held */
     char *here, *there;
     char *temporary; /* of the side where it arrives */
@@ -55,7 +55,7 @@ static struct moving *of(struct tt_op *op)
 
 static void moving_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&of(op)->steps, why);
+    tt_chain_cancel(&of(op)->chain, why);
 }
 
 /* --- letting go --- */
@@ -213,7 +213,7 @@ static void wait_for_end(struct tt_op *op, struct tt_op *closed)
 {
     struct tt_process *process = of(op)->process;
     (void)closed; /* the command's end says more */
-    tx_then(&of(op)->steps, op, process->class_->wait(process, op->scope), on_unpacked_there);
+    tt_then(&of(op)->chain, op, process->class_->wait(process, op->scope), on_unpacked_there);
 }
 
 static void send_more(struct tt_op *op, struct tt_op *written)
@@ -233,10 +233,10 @@ static void send_more(struct tt_op *op, struct tt_op *written)
         not_this_way(op, "the archive cannot be read");
     } else if (got > 0) {
         moving->at += got;
-        tx_then(&moving->steps, op, process->class_->write(process, op->scope, bytes, (size_t)got),
+        tt_then(&moving->chain, op, process->class_->write(process, op->scope, bytes, (size_t)got),
                 send_more);
     } else {
-        tx_then(&moving->steps, op, process->class_->close_stdin(process, op->scope), wait_for_end);
+        tt_then(&moving->chain, op, process->class_->close_stdin(process, op->scope), wait_for_end);
     }
     free(bytes);
 }
@@ -276,7 +276,7 @@ static void on_packed(struct tt_op *op, struct tt_op *packed)
     tt_buf_format(&script, "s=$(%s)&&[ \"${s%%%% *}\" = %s ]&&chmod %04o .&&cd \"$w\"&&", sum_line,
                   moving->sum, moving->mode);
     tt_buf_text(&script, "mv -T -- \"$t\" \"$p\"||{ cd \"$w\";f;}");
-    tx_then(&moving->steps, op, start(moving, &script, true), on_tar_there);
+    tt_then(&moving->chain, op, start(moving, &script, true), on_tar_there);
 }
 
 struct tt_op *tx_shell_put_tree(struct tt_env *env, struct tt_scope *scope, const char *here,
@@ -284,7 +284,7 @@ struct tt_op *tx_shell_put_tree(struct tt_env *env, struct tt_scope *scope, cons
 {
     struct moving *moving = moving_new(env, scope, here, there);
     if (!tt_op_finished(&moving->op))
-        tx_then(&moving->steps, &moving->op, tt_work(scope, "pack a tree", pack, moving, NULL),
+        tt_then(&moving->chain, &moving->op, tt_work(scope, "pack a tree", pack, moving, NULL),
                 on_packed);
     return &moving->op;
 }
@@ -318,7 +318,7 @@ static int unpack(void *arg, struct tt_error **err)
          renameat2(AT_FDCWD, moving->temporary, AT_FDCWD, moving->here, RENAME_NOREPLACE) < 0))
         rc = tt_fail_errno(err, errno, "%s", moving->here);
     if (rc < 0 && made)
-        tx_tree_remove(moving->temporary, true, NULL, NULL);
+        tt_tree_remove(moving->temporary, true, NULL, NULL);
     tx_tar_sums_clear(&sums);
     free(parent);
     return rc;
@@ -335,7 +335,7 @@ static void on_unpacked(struct tt_op *op, struct tt_op *unpacked)
 static void on_packed_there(struct tt_op *op, struct tt_op *waited)
 {
     if (ended_well(op, waited))
-        tx_then(&of(op)->steps, op, tt_work(op->scope, "unpack a tree", unpack, of(op), NULL),
+        tt_then(&of(op)->chain, op, tt_work(op->scope, "unpack a tree", unpack, of(op), NULL),
                 on_unpacked);
 }
 
@@ -372,7 +372,7 @@ static void on_bytes(struct tt_op *op, struct tt_op *read)
         return;
     }
     if (!bytes->length) {
-        tx_then(&moving->steps, op, process->class_->wait(process, op->scope), on_packed_there);
+        tt_then(&moving->chain, op, process->class_->wait(process, op->scope), on_packed_there);
         return;
     }
     if (!*moving->sum)
@@ -384,7 +384,7 @@ static void on_bytes(struct tt_op *op, struct tt_op *read)
                       write(moving->archive, bytes->data + used, rest) != (ssize_t)rest))
         not_this_way(op, "there is no room for the archive");
     else
-        tx_then(&moving->steps, op, process->class_->read(process, op->scope, TT_STDOUT, piece),
+        tt_then(&moving->chain, op, process->class_->read(process, op->scope, TT_STDOUT, piece),
                 on_bytes);
 }
 
@@ -396,7 +396,7 @@ static void on_tar_started(struct tt_op *op, struct tt_op *started)
         return;
     }
     struct tt_process *process = moving->process = tt_process_of(started);
-    tx_then(&moving->steps, op, process->class_->read(process, op->scope, TT_STDOUT, piece),
+    tt_then(&moving->chain, op, process->class_->read(process, op->scope, TT_STDOUT, piece),
             on_bytes);
 }
 
@@ -421,6 +421,6 @@ struct tt_op *tx_shell_get_tree(struct tt_env *env, struct tt_scope *scope, cons
     tt_buf_text(&script, "[ -z \"$(find . ! -type f ! -type d ! -type l|head -n 1)\" ]&&"
                          "printf '%s ' \"$(stat -c %a .)\"&&");
     tt_buf_format(&script, "%s&&exec tar -cf - .", sum_line);
-    tx_then(&moving->steps, &moving->op, start(moving, &script, false), on_tar_started);
+    tt_then(&moving->chain, &moving->op, start(moving, &script, false), on_tar_started);
     return &moving->op;
 }

@@ -170,7 +170,7 @@ static void set_json(lua_State *L, const char *field, const json_t *value)
     lua_setfield(L, -2, field);
 }
 
-static void set_names(lua_State *L, const char *field, const struct tt_names *names)
+static void set_names(lua_State *L, const char *field, const struct tt_texts *names)
 {
     lua_createtable(L, (int)names->count, 0);
     for (uint32_t i = 0; i < names->count; i++) {

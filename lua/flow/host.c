@@ -20,7 +20,7 @@ struct function {
 };
 
 struct host {
-    struct tt_host base;
+    struct tt_script_host base;
     struct lt_vm *vm;
     struct function *functions; /* number - 1 */
     uint32_t count, room, free;
@@ -29,7 +29,7 @@ struct host {
 static const char host_key = 0;
 static const char handle_type[] = "tutti.Function";
 
-static struct function *function_of(struct tt_host *base, uint32_t id)
+static struct function *function_of(struct tt_script_host *base, uint32_t id)
 {
     return &((struct host *)(void *)base)->functions[id - 1];
 }
@@ -122,7 +122,7 @@ static void call_free(struct tt_op *base)
     tt_value_op_free(base);
 }
 
-static struct tt_op *host_call(struct tt_host *base, uint32_t id, void *args,
+static struct tt_op *host_call(struct tt_script_host *base, uint32_t id, void *args,
                                struct tt_scope *scope)
 {
     static const struct tt_op_class class_ = {"function", call_cancel, call_free};
@@ -160,7 +160,7 @@ static int find_place(lua_State *L)
     return 0;
 }
 
-static char *host_describe(struct tt_host *base, uint32_t id)
+static char *host_describe(struct tt_script_host *base, uint32_t id)
 {
     struct function *function = function_of(base, id);
     if (function->name)
@@ -170,17 +170,17 @@ static char *host_describe(struct tt_host *base, uint32_t id)
     return description.text ? description.text : tt_strdup("function");
 }
 
-static const char *host_name(struct tt_host *base, uint32_t id)
+static const char *host_name(struct tt_script_host *base, uint32_t id)
 {
     return function_of(base, id)->name;
 }
 
-static void host_retain(struct tt_host *base, uint32_t id)
+static void host_retain(struct tt_script_host *base, uint32_t id)
 {
     function_of(base, id)->refs++;
 }
 
-static void host_release(struct tt_host *base, uint32_t id)
+static void host_release(struct tt_script_host *base, uint32_t id)
 {
     struct host *host = (struct host *)(void *)base;
     struct function *function = function_of(base, id);
@@ -193,8 +193,8 @@ static void host_release(struct tt_host *base, uint32_t id)
     host->free = id;
 }
 
-static const struct tt_host_class host_class = {host_call, host_describe, host_name, host_retain,
-                                                host_release};
+static const struct tt_script_host_class host_class = {host_call, host_describe, host_name,
+                                                       host_retain, host_release};
 
 static int host_gc(lua_State *L)
 {
@@ -203,7 +203,7 @@ static int host_gc(lua_State *L)
     return 0;
 }
 
-struct tt_host *lt_host(lua_State *L)
+struct tt_script_host *lt_host(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key) == LUA_TNIL) {
         struct host *host = lua_newuserdatauv(L, sizeof *host, 0);
@@ -216,7 +216,7 @@ struct tt_host *lt_host(lua_State *L)
         lua_rawsetp(L, LUA_REGISTRYINDEX, &host_key);
         lua_remove(L, -2);
     }
-    struct tt_host *host = lua_touserdata(L, -1);
+    struct tt_script_host *host = lua_touserdata(L, -1);
     lua_pop(L, 1);
     return host;
 }
@@ -245,7 +245,7 @@ uint32_t lt_host_add(lua_State *L, int index, const char *name)
 static int handle_gc(lua_State *L)
 {
     uint32_t *id = lua_touserdata(L, 1);
-    struct tt_host *host = lt_host(L);
+    struct tt_script_host *host = lt_host(L);
     host->class_->release(host, *id);
     return 0;
 }

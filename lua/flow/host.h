@@ -7,7 +7,7 @@
 #include "lua/vm/vm.h"
 
 /* The state's host, made on first use; it lives as long as the state. */
-struct tt_host *lt_host(lua_State *L);
+struct tt_script_host *lt_host(lua_State *L);
 /* A number for the function at index, with one reference (host->class_->release). `name`: from
  * flow:fn, or NULL. */
 uint32_t lt_host_add(lua_State *L, int index, const char *name);

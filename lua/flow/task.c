@@ -53,7 +53,7 @@ static uint32_t keep_function(struct lt_options *o, struct lt_flow *flow, const 
                    "%s: option '%s': a function of a task that a running function adds is named "
                    "while the file loads: local f = flow:fn(\"name\", function …)",
                    o->what, name);
-    struct tt_host *host = lt_host(L);
+    struct tt_script_host *host = lt_host(L);
     function = lt_host_add(L, -1, NULL);
     tt_plan_hold_function(flow->plan, function);
     host->class_->release(host, function);
@@ -291,7 +291,7 @@ static void read_where(struct lt_options *o, struct lt_flow *flow, struct tt_tas
  */
 
 static void read_names(struct lt_options *o, struct tt_plan *plan, const char *name,
-                       struct tt_names *names)
+                       struct tt_texts *names)
 {
     lua_State *L = o->L;
     if (!lt_option_given(o, name))
@@ -313,7 +313,7 @@ static void read_patterns(struct lt_options *o, struct tt_plan *plan, struct tt_
     if (!lt_option_given(o, name))
         return;
     struct tt_task_more *more = tt_task_need_more(plan, task);
-    struct tt_names *patterns = *name == 'i' ? &more->input : &more->output;
+    struct tt_texts *patterns = *name == 'i' ? &more->input : &more->output;
     read_names(o, plan, name, patterns);
     if (patterns->count == 0)
         lt_option_wrong(o, name, "a glob pattern or a list of them");

@@ -117,7 +117,7 @@ static void take_line(struct making *m, const char *name, const char *value)
     else if (strcmp(name, "user") == 0)
         replace(&s->user, value);
     else if (strcmp(name, "port") == 0)
-        s->port = tx_number(value);
+        s->port = tt_number(value);
     else if (strcmp(name, "identityfile") == 0 && strcasecmp(value, "none") != 0)
         add_path(&s->keys, value, m->home);
     else if (strcmp(name, "certificatefile") == 0 && strcasecmp(value, "none") != 0)
@@ -140,10 +140,10 @@ static void take_line(struct making *m, const char *name, const char *value)
         s->policy = policy_of(value);
     else if (strcmp(name, "hashknownhosts") == 0)
         s->hash_known_hosts = is_yes(value);
-    else if (strcmp(name, "connecttimeout") == 0 && tx_number(value) > 0)
-        s->connect_timeout = (int64_t)tx_number(value) * 1000;
-    else if (strcmp(name, "serveraliveinterval") == 0 && tx_number(value) > 0)
-        s->keepalive = (int64_t)tx_number(value) * 1000;
+    else if (strcmp(name, "connecttimeout") == 0 && tt_number(value) > 0)
+        s->connect_timeout = (int64_t)tt_number(value) * 1000;
+    else if (strcmp(name, "serveraliveinterval") == 0 && tt_number(value) > 0)
+        s->keepalive = (int64_t)tt_number(value) * 1000;
 }
 
 static void take_output(struct making *m, const char *output)

@@ -363,7 +363,7 @@ int tx_key_read(struct tx_key **out, const char *text, size_t length, const char
         for (const char *c = begin + strlen(openssh_begin); c < end; c++)
             if (*c != '\n' && *c != '\r' && *c != ' ')
                 tt_buf_add(&base64, c, 1);
-        rc = tx_base64_read(&binary, base64.data ? base64.data : "", base64.length)
+        rc = tt_base64_read(&binary, base64.data ? base64.data : "", base64.length)
                  ? read_openssh(key, &binary, passphrase, trouble, err)
                  : tt_fail(err, TT_AUTH, "the file is damaged");
         if (binary.data)
@@ -460,6 +460,6 @@ char *tx_key_fingerprint(const void *blob, size_t length)
     struct tt_buf text = {0};
     tt_buf_text(&text, "SHA256:");
     if (C.EVP_Digest(blob, length, digest, NULL, C.EVP_sha256(), NULL) == 1)
-        tx_base64_add(&text, digest, sizeof digest, false);
+        tt_base64_add(&text, digest, sizeof digest, false);
     return tt_buf_take(&text);
 }

@@ -53,7 +53,7 @@ static void read_public(const char *private_path, const char *suffix, struct tt_
         if (start) {
             start++;
             size_t length = strcspn(start, " \n\r");
-            if (start + length <= end && !tx_base64_read(blob, start, length))
+            if (start + length <= end && !tt_base64_read(blob, start, length))
                 tt_buf_free(blob);
         }
     }

@@ -11,7 +11,7 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-void tx_base64_add(struct tt_buf *out, const void *bytes, size_t length, bool pad)
+void tt_base64_add(struct tt_buf *out, const void *bytes, size_t length, bool pad)
 {
     const unsigned char *at = bytes;
     for (; length > 0; at += 3, length = length > 3 ? length - 3 : 0) {
@@ -29,7 +29,7 @@ void tx_base64_add(struct tt_buf *out, const void *bytes, size_t length, bool pa
     }
 }
 
-bool tx_base64_read(struct tt_buf *out, const char *text, size_t length)
+bool tt_base64_read(struct tt_buf *out, const char *text, size_t length)
 {
     if (length % 4 != 0)
         return false;
@@ -97,8 +97,8 @@ static bool hashed_matches(const char *text, size_t length, const char *const *n
     const char *start = text + 3;
     const char *bar = length > 3 ? memchr(start, '|', length - 3) : NULL;
     bool found = false;
-    if (hmac && bar && tx_base64_read(&salt, start, (size_t)(bar - start)) &&
-        tx_base64_read(&hash, bar + 1, (size_t)(text + length - bar - 1)) && salt.length == 20 &&
+    if (hmac && bar && tt_base64_read(&salt, start, (size_t)(bar - start)) &&
+        tt_base64_read(&hash, bar + 1, (size_t)(text + length - bar - 1)) && salt.length == 20 &&
         hash.length == 20) {
         for (size_t i = 0; i < count && !found; i++) {
             unsigned char digest[20];
@@ -181,7 +181,7 @@ static void read_line(struct tx_known_keys *keys, const char *at, const char *en
         !names_match((const char *)hosts.bytes, hosts.length, names, name_count, hmac))
         return;
     struct tt_buf key = {0};
-    if (!tx_base64_read(&key, (const char *)text.bytes, text.length) || !key_is(&key, type)) {
+    if (!tt_base64_read(&key, (const char *)text.bytes, text.length) || !key_is(&key, type)) {
         tt_buf_free(&key);
         return;
     }
@@ -253,14 +253,14 @@ char *tx_known_line(const char *name, const char *type, const void *key, size_t 
         if (!hmac(salt, 20, name, digest))
             return NULL;
         tt_buf_text(&line, "|1|");
-        tx_base64_add(&line, salt, 20, true);
+        tt_base64_add(&line, salt, 20, true);
         tt_buf_text(&line, "|");
-        tx_base64_add(&line, digest, sizeof digest, true);
+        tt_base64_add(&line, digest, sizeof digest, true);
     } else {
         tt_buf_text(&line, name);
     }
     tt_buf_format(&line, " %s ", type);
-    tx_base64_add(&line, key, length, true);
+    tt_base64_add(&line, key, length, true);
     tt_buf_text(&line, "\n");
     return tt_buf_take(&line);
 }

@@ -56,7 +56,7 @@ char *tx_known_line(const char *name, const char *type, const void *key, size_t 
                     const unsigned char *salt, tx_hmac_sha1 *hmac);
 
 /* Base64 without line breaks. Decoding refuses anything else (returns false). */
-void tx_base64_add(struct tt_buf *out, const void *bytes, size_t length, bool pad);
-bool tx_base64_read(struct tt_buf *out, const char *text, size_t length);
+void tt_base64_add(struct tt_buf *out, const void *bytes, size_t length, bool pad);
+bool tt_base64_read(struct tt_buf *out, const char *text, size_t length);
 
 #endif

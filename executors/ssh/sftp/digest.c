@@ -1,6 +1,6 @@
 #include "executors/ssh/sftp/digest.h"
 
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/digest.h"
 #include "core/base/quote.h"
@@ -14,7 +14,7 @@ enum { read_chunk = 256 << 10 };
 
 struct sum {
     struct tt_digest_op base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct tt_env *env; /* held; NULL when the file is read in any case */
     char *path;
     struct tt_file *file;
@@ -28,7 +28,7 @@ static struct sum *sum_of(struct tt_op *op)
 
 static void sum_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tx_steps_cancel(&sum_of(op)->steps, why);
+    tt_chain_cancel(&sum_of(op)->chain, why);
 }
 
 static void sum_free(struct tt_op *op)
@@ -50,10 +50,10 @@ static struct sum *sum_new(struct tt_scope *scope)
     return sum;
 }
 
-static void read_on(struct tt_op *op, tx_step *next)
+static void read_on(struct tt_op *op, tt_chain_step *next)
 {
     struct sum *sum = sum_of(op);
-    tx_then(&sum->steps, op, sum->file->class_->read(sum->file, op->scope, read_chunk), next);
+    tt_then(&sum->chain, op, sum->file->class_->read(sum->file, op->scope, read_chunk), next);
 }
 
 static void on_bytes(struct tt_op *op, struct tt_op *read)
@@ -122,7 +122,7 @@ static void on_open(struct tt_op *op, struct tt_op *opened)
     struct tt_command command = {.shell = line.data};
     struct tt_capture_options options;
     tt_capture_defaults(&options);
-    tx_then(&sum->steps, op, tt_capture(sum->env, op->scope, &command, &options), on_said);
+    tt_then(&sum->chain, op, tt_capture(sum->env, op->scope, &command, &options), on_said);
     tt_buf_free(&line);
 }
 
@@ -133,7 +133,7 @@ struct tt_op *tx_ssh_digest(struct tt_env *env, struct tt_scope *scope, const ch
     tt_env_retain(env);
     sum->path = tt_strdup(path);
     if (!tt_op_finished(&sum->base.op))
-        tx_then(&sum->steps, &sum->base.op, tx_ssh_open_read(env, scope, path), on_open);
+        tt_then(&sum->chain, &sum->base.op, tx_ssh_open_read(env, scope, path), on_open);
     return &sum->base.op;
 }
 

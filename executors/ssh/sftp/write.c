@@ -1,6 +1,6 @@
 /* Writing an open remote file as a stream: many requests in flight, renamed into place when all of
  * it has arrived. */
-#include "core/async/steps.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/digest.h"
 #include "executors/ssh/sftp/digest.h"
@@ -114,7 +114,7 @@ static struct tt_op *writer_no_read(struct tt_file *file, struct tt_scope *scope
 
 struct digest_op {
     struct tt_digest_op base;
-    struct tx_steps steps;
+    struct tt_chain chain;
     struct writer *writer; /* NULL: not waiting for what is on the way */
 };
 
@@ -122,7 +122,7 @@ static void digest_cancel(struct tt_op *op, const struct tt_error *why)
 {
     struct digest_op *digest = (struct digest_op *)(void *)op;
     if (!digest->writer) {
-        tx_steps_cancel(&digest->steps, why);
+        tt_chain_cancel(&digest->chain, why);
         return;
     }
     digest->writer->asker = NULL;
@@ -154,9 +154,9 @@ static void all_arrived(struct writer *w)
     if (w->error) {
         tt_op_finish(op, tt_error_copy(w->error));
     } else if (w->offset > tx_digest_read_back_max) {
-        tx_then(&digest->steps, op, tx_ssh_digest(w->file.env, op->scope, w->temporary), on_digest);
+        tt_then(&digest->chain, op, tx_ssh_digest(w->file.env, op->scope, w->temporary), on_digest);
     } else {
-        tx_then(&digest->steps, op, read_back(w, op->scope), on_digest);
+        tt_then(&digest->chain, op, read_back(w, op->scope), on_digest);
     }
 }
 

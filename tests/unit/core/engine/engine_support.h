@@ -27,7 +27,7 @@ enum { returns_nothing = 1, returns_false, returns_seven, fails_script, adds_tas
 
 static inline struct tt_plan *added_plan(struct tt_task_call *call, const char *need);
 
-static inline struct tt_op *call(struct tt_host *host, uint32_t id, void *args,
+static inline struct tt_op *call(struct tt_script_host *host, uint32_t id, void *args,
                                  struct tt_scope *scope)
 {
     static const struct tt_op_class class_ = {"call", tt_op_cancel_now, tt_value_op_free};
@@ -60,25 +60,25 @@ static inline struct tt_op *call(struct tt_host *host, uint32_t id, void *args,
     return &op->op;
 }
 
-static inline char *describe(struct tt_host *host, uint32_t id)
+static inline char *describe(struct tt_script_host *host, uint32_t id)
 {
     (void)host;
     return tt_format("function %u", id);
 }
 
-static const char *no_name(struct tt_host *host, uint32_t id)
+static const char *no_name(struct tt_script_host *host, uint32_t id)
 {
     (void)host, (void)id;
     return NULL;
 }
 
-static inline void nothing(struct tt_host *host, uint32_t id)
+static inline void nothing(struct tt_script_host *host, uint32_t id)
 {
     (void)host, (void)id;
 }
 
-static const struct tt_host_class host_class = {call, describe, no_name, nothing, nothing};
-static struct tt_host host = {&host_class};
+static const struct tt_script_host_class host_class = {call, describe, no_name, nothing, nothing};
+static struct tt_script_host host = {&host_class};
 
 /* ---- the bench ---------------------------------------------------------------------------------
  */
@@ -128,9 +128,9 @@ static inline void bench_free(struct bench *b)
     free(b);
 }
 
-static inline struct tt_names names(struct tt_plan *plan, const char *words)
+static inline struct tt_texts names(struct tt_plan *plan, const char *words)
 {
-    struct tt_names list = {tt_plan_alloc(plan, 16 * sizeof(char *)), 0};
+    struct tt_texts list = {tt_plan_alloc(plan, 16 * sizeof(char *)), 0};
     while (words && *words) {
         size_t length = strcspn(words, " ");
         list.items[list.count++] = tt_plan_text(plan, words, length);

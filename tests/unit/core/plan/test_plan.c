@@ -13,37 +13,38 @@
 
 static int released;
 
-static void hold(struct tt_host *host, uint32_t id)
+static void hold(struct tt_script_host *host, uint32_t id)
 {
     (void)host, (void)id;
 }
 
-static void let_go(struct tt_host *host, uint32_t id)
+static void let_go(struct tt_script_host *host, uint32_t id)
 {
     (void)host;
     released += (int)id;
 }
 
-static char *describe(struct tt_host *host, uint32_t id)
+static char *describe(struct tt_script_host *host, uint32_t id)
 {
     (void)host;
     return tt_format("function %u", id);
 }
 
-static const char *name_of(struct tt_host *host, uint32_t id)
+static const char *name_of(struct tt_script_host *host, uint32_t id)
 {
     (void)host, (void)id;
     return NULL;
 }
 
-static struct tt_op *call(struct tt_host *host, uint32_t id, void *args, struct tt_scope *scope)
+static struct tt_op *call(struct tt_script_host *host, uint32_t id, void *args,
+                          struct tt_scope *scope)
 {
     (void)host, (void)id, (void)args;
     return tt_op_finished_new(scope, NULL);
 }
 
-static const struct tt_host_class host_class = {call, describe, name_of, hold, let_go};
-static struct tt_host host = {&host_class};
+static const struct tt_script_host_class host_class = {call, describe, name_of, hold, let_go};
+static struct tt_script_host host = {&host_class};
 
 static void free_env(struct tt_env *env)
 {
@@ -143,7 +144,7 @@ static void test_unknown_after(void **state)
     struct tt_plan *plan = plan_new();
     struct tt_error *err = NULL;
     struct tt_task *task = declare(plan, "a", NULL, 5);
-    task->after = (struct tt_names){tt_plan_alloc(plan, sizeof(char *)), 1};
+    task->after = (struct tt_texts){tt_plan_alloc(plan, sizeof(char *)), 1};
     task->after.items[0] = tt_plan_text(plan, "zzz", 3);
     assert_int_equal(tt_plan_add(plan, task, NULL), 0);
     int rc = tt_plan_check(plan, NULL, &err);

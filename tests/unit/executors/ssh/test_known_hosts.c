@@ -70,7 +70,7 @@ static void test_hashed(void **state)
 {
     (void)state;
     struct tt_buf key = {0};
-    assert_true(tx_base64_read(&key, KEY_A, strlen(KEY_A)));
+    assert_true(tt_base64_read(&key, KEY_A, strlen(KEY_A)));
     const unsigned char salt[20] = "0123456789abcdefghi";
     char *line = tx_known_line("[web]:2222", "ssh-ed25519", key.data, key.length, salt, hmac);
     assert_null(strstr(line, "web"));
@@ -93,8 +93,8 @@ static void test_verdicts(void **state)
     struct tx_known_keys keys = {0};
     const struct tx_known_key *which;
     struct tt_buf a = {0}, b = {0};
-    tx_base64_read(&a, KEY_A, strlen(KEY_A));
-    tx_base64_read(&b, KEY_B, strlen(KEY_B));
+    tt_base64_read(&a, KEY_A, strlen(KEY_A));
+    tt_base64_read(&b, KEY_B, strlen(KEY_B));
     tx_known_read(&keys, text, strlen(text), "file", &name, 1, hmac);
     assert_int_equal(tx_known_check(&keys, "ssh-ed25519", a.data, a.length, &which),
                      TX_KNOWN_MATCH);

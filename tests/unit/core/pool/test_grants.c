@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "core/base/error.h"
-#include "core/pool/pool.h"
+#include "core/pool/grants.h"
 #include "core/run/retry.h"
 
 static uint32_t set_of(struct tt_pools *pools, struct tt_pool_need a, struct tt_pool_need b)

@@ -9,8 +9,8 @@
  *
  * Cost: O(log n) a grant, however many wait and however many different sets there are. One thread.
  */
-#ifndef TT_POOL_H
-#define TT_POOL_H
+#ifndef TT_GRANTS_H
+#define TT_GRANTS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,7 +6,7 @@
  * parked at freed pools; a look either lets a waiter go, or parks a line, or clears a mark. Lines
  * of lower rank behind the best one parked at a pool count as short there too: they may not
  * overtake it. */
-#include "core/pool/pool.h"
+#include "core/pool/grants.h"
 
 #include "core/base/alloc.h"
 #include "core/base/buf.h"
