@@ -9,8 +9,6 @@
 #include <time.h>
 #include <uv.h>
 
-static void pump(struct tt_engine *engine);
-
 struct run_op {
     struct tt_op op; /* first */
     struct tt_engine *engine;
@@ -52,6 +50,8 @@ struct task_state *tt_engine_state(struct tt_engine *engine, uint32_t task)
     }
     if (!engine->states[task]) {
         struct task_state *state = tt_zalloc(sizeof *state);
+        state->engine = engine;
+        state->task = task;
         state->log.fd = -1;
         state->record.peak_memory = -1;
         state->record.cpu = -1;
@@ -71,8 +71,6 @@ int tt_engine_open_store(struct tt_engine *engine, struct tt_error **err)
     return rc;
 }
 
-/* ---- effects -------------------------------------------------------------------------------- */
-
 /* Why an operation is stopped: the run's own reason, or the task that failed first. */
 struct tt_error *tt_engine_stop_reason(const struct tt_engine *engine)
 {
@@ -90,177 +88,12 @@ struct tt_error *tt_engine_stop_reason(const struct tt_engine *engine)
     return tt_error_new(TT_CANCELLED, "cancelled");
 }
 
-static void cancel_operation(struct tt_engine *engine, uint32_t task)
-{
-    struct task_state *state = tt_engine_state(engine, task);
-    if (!state->operation)
-        return;
-    struct tt_error *why = tt_engine_stop_reason(engine);
-    tt_operation_cancel(state->operation, why);
-    tt_error_free(why);
-}
-
-static void task_ended(struct tt_engine *engine, const struct tt_effect *fx)
-{
-    struct task_state *state = fx->task < engine->state_room ? engine->states[fx->task] : NULL;
-    if (state)
-        tt_tasklog_close(&state->log);
-    if (!engine->listener.event)
-        return;
-    struct tt_task_view view;
-    tt_run_task(engine->run, fx->task, &view);
-    struct tt_error *error = tt_engine_error(engine, fx->task);
-    tt_engine_tell(engine,
-                   &(struct tt_event){.type = TT_EV_TASK_ENDED,
-                                      .task = fx->task,
-                                      .status = fx->status,
-                                      .phase = fx->phase,
-                                      .attempt = view.attempts,
-                                      .duration = view.started < 0 ? -1 : view.ended - view.started,
-                                      .environment = state ? state->record.where : NULL,
-                                      .error = error});
-    tt_error_free(error);
-}
-
-static void rollback_ended(struct tt_engine *engine, const struct tt_effect *fx)
-{
-    struct task_state *state = tt_engine_state(engine, fx->task);
-    tt_tasklog_close(&state->log);
-    struct tt_task_view view;
-    tt_run_task(engine->run, fx->task, &view);
-    bool failed = fx->outcome.kind != TT_OK;
-    tt_engine_tell(
-        engine, &(struct tt_event){.type = TT_EV_ROLLBACK_ENDED,
-                                   .task = fx->task,
-                                   .status = failed ? TT_TASK_ROLLBACK_FAILED : TT_TASK_ROLLED_BACK,
-                                   .duration = view.rollback_ended - view.rollback_started,
-                                   .error = failed ? state->record.rollback_error : NULL});
-}
-
-static void added(struct tt_engine *engine, const struct tt_effect *fx)
-{
-    engine->joined =
-        tt_reallocarray(engine->joined, engine->joined_count + 1, sizeof *engine->joined);
-    engine->joined[engine->joined_count++] =
-        (struct joined){tt_plan_retain(engine->joining), fx->first};
-    tt_engine_tell(engine, &(struct tt_event){.type = TT_EV_TASKS_ADDED,
-                                              .task = fx->task,
-                                              .first = fx->first,
-                                              .count = fx->count});
-}
-
-static void carry_out(struct tt_engine *engine, const struct tt_effect *fx)
-{
-    switch (fx->type) {
-    case TT_FX_BEGIN:
-        tt_operation_begin(engine, fx);
-        break;
-    case TT_FX_CANCEL:
-        cancel_operation(engine, fx->task);
-        break;
-    case TT_FX_TASKS_ADDED:
-        added(engine, fx);
-        break;
-    case TT_FX_TASK_STARTED: /* told when its first operation really begins */
-        break;
-    case TT_FX_TASK_RETRYING:
-        tt_tasklog_close(&tt_engine_state(engine, fx->task)->log);
-        tt_engine_tell(
-            engine, &(struct tt_event){.type = TT_EV_RETRY,
-                                       .task = fx->task,
-                                       .attempt = fx->attempt + 1,
-                                       .phase = fx->phase,
-                                       .delay = fx->at - fx->now,
-                                       .error = tt_engine_state(engine, fx->task)->record.error});
-        break;
-    case TT_FX_HEALTH_WAITING:
-        tt_engine_tell(
-            engine, &(struct tt_event){.type = TT_EV_HEALTH,
-                                       .task = fx->task,
-                                       .check = fx->check,
-                                       .delay = fx->at - fx->now,
-                                       .error = tt_engine_state(engine, fx->task)->record.error});
-        break;
-    case TT_FX_TASK_ENDED:
-        task_ended(engine, fx);
-        break;
-    case TT_FX_ROLLBACK_STARTED:
-        tt_engine_tell(engine, &(struct tt_event){
-                                   .type = TT_EV_ROLLBACK_STARTED,
-                                   .task = fx->task,
-                                   .environment = tt_engine_state(engine, fx->task)->record.where});
-        break;
-    case TT_FX_ROLLBACK_ENDED:
-        rollback_ended(engine, fx);
-        break;
-    case TT_FX_RUN_ENDED:
-        tt_engine_tell(engine, &(struct tt_event){.type = TT_EV_RUN_ENDED,
-                                                  .run_status = fx->run_status,
-                                                  .task = fx->task,
-                                                  .duration = tt_run_ended_at(engine->run) -
-                                                              tt_run_started_at(engine->run)});
-        break;
-    }
-}
-
-static void on_wake(struct tt_timer *timer)
-{
-    struct tt_engine *engine = tt_owner(timer, struct tt_engine, timer);
-    tt_run_tick(engine->run, tt_loop_now(engine->loop));
-    pump(engine);
-}
-
-static void announce_cancelling(struct tt_engine *engine)
-{
-    if (!engine->why || engine->announced_why)
-        return;
-    engine->announced_why = true;
-    tt_engine_tell(engine, &(struct tt_event){.type = TT_EV_CANCELLING, .error = engine->why});
-}
-
-/* Everything here runs in a job, so listeners and operations never see a half-done change. */
-static void pump(struct tt_engine *engine)
-{
-    announce_cancelling(engine);
-    struct tt_effect fx;
-    while (tt_run_next(engine->run, &fx))
-        carry_out(engine, &fx);
-    if (!engine->op)
-        return;
-    if (tt_run_status(engine->run) != TT_RUN_RUNNING) {
-        tt_timer_stop(engine->loop, &engine->timer);
-        tt_loop_unpost(engine->loop, &engine->job);
-        tt_op_finish(engine->op, NULL);
-        engine->op = NULL;
-        return;
-    }
-    int64_t at = tt_run_wake_at(engine->run);
-    if (at == TT_NEVER)
-        tt_timer_stop(engine->loop, &engine->timer);
-    else if (!engine->timer.slot || engine->timer.at != at)
-        tt_timer_start(engine->loop, &engine->timer, at, on_wake);
-}
-
-void tt_engine_hear(struct tt_engine *engine, const struct tt_op_end *end, struct tt_plan *plan)
-{
-    struct tt_op_end told = *end;
-    if (plan && end->outcome.kind == TT_OK) {
-        told.added = tt_plan_specs(plan);
-        told.added_count = tt_plan_count(plan);
-    }
-    engine->joining = plan;
-    tt_run_ended(engine->run, tt_loop_now(engine->loop), &told, NULL);
-    tt_plan_specs_free((struct tt_task_spec *)told.added);
-    pump(engine);
-    engine->joining = NULL;
-}
-
 /* ---- the operation --------------------------------------------------------------------------- */
 
 static void run_job(struct tt_job *job)
 {
     struct tt_engine *engine = tt_owner(job, struct tt_engine, job);
-    pump(engine);
+    tt_engine_pump(engine);
 }
 
 static void begin_job(struct tt_job *job)
@@ -269,18 +102,7 @@ static void begin_job(struct tt_job *job)
     job->run = run_job;
     tt_engine_tell(
         engine, &(struct tt_event){.type = TT_EV_RUN_STARTED, .count = tt_engine_selected(engine)});
-    pump(engine);
-}
-
-/* Functions are told at once, before the pump can be: the code of one may be what is interrupted,
- * and may not return to the loop by itself. */
-static void tell_operations(struct tt_engine *engine)
-{
-    struct tt_error *why = tt_engine_stop_reason(engine);
-    for (uint32_t i = 0; i < engine->state_room; i++)
-        if (engine->states[i] && engine->states[i]->operation)
-            tt_operation_interrupt(engine->states[i]->operation, why);
-    tt_error_free(why);
+    tt_engine_pump(engine);
 }
 
 static void engine_cancel(struct tt_op *op, const struct tt_error *why)
@@ -288,27 +110,15 @@ static void engine_cancel(struct tt_op *op, const struct tt_error *why)
     struct tt_engine *engine = tt_engine_of(op);
     if (!engine->why)
         engine->why = tt_error_copy(why);
-    bool before = tt_run_interrupted(engine->run);
-    tt_run_cancel(engine->run, tt_loop_now(op->loop));
-    if (!before && tt_run_interrupted(engine->run))
-        tell_operations(engine);
-    tt_loop_post(op->loop, &engine->job);
+    tt_engine_hear_cancelled(engine);
 }
 
 static void free_state(struct task_state *state)
 {
     if (!state)
         return;
-    struct tt_record *record = &state->record;
-    tt_env_release(record->env);
-    free(record->where);
-    tt_result_release(record->result);
-    tt_result_release(record->rollback_result);
-    json_decref(record->value);
-    tt_error_free(record->error);
-    free(record->trace);
-    tt_error_free(record->rollback_error);
-    tt_artifacts_clear(&record->artifacts);
+    tt_record_clear(&state->record);
+    tt_error_free(state->never);
     tt_tasklog_clear(&state->log);
     free(state);
 }
@@ -326,6 +136,7 @@ void tt_engine_release(struct tt_engine *engine)
     for (uint32_t i = 0; i < engine->state_room; i++)
         free_state(engine->states[i]);
     free(engine->states);
+    free(engine->sets);
     tt_run_free(engine->run);
     tt_store_free(engine->store);
     for (uint32_t i = 0; i < engine->joined_count; i++)
@@ -386,14 +197,13 @@ static int prepare(struct tt_engine *engine, const struct tt_engine_options *opt
     const struct tt_plan_options *plan = tt_plan_get_options(options->plan);
     engine->jobs = options->jobs ? options->jobs : plan->jobs ? plan->jobs : default_jobs();
     struct tt_run_options run = {
-        .jobs = engine->jobs,
         .on_failure = plan->on_failure,
         .rollback = options->no_rollback ? TT_ROLLBACK_NONE : plan->rollback,
         .seed = tt_loop_random(engine->loop),
         .only = options->only,
         .only_count = options->only_count,
     };
-    return tt_plan_start(options->plan, &run, tt_loop_now(engine->loop), &engine->run, err);
+    return tt_plan_start(options->plan, &run, &engine->run, err);
 }
 
 struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_options *options)
@@ -406,6 +216,7 @@ struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_opt
     engine->loop = loop;
     engine->plan = tt_plan_retain(options->plan);
     engine->listener = options->listener;
+    engine->recorder = options->recorder;
     engine->masker = options->masker;
     engine->scope = tt_scope_shielded(loop, TT_NEVER);
     engine->id = new_id(loop);
@@ -421,7 +232,13 @@ struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_opt
         return &op->op;
     }
     engine->op = &op->op;
+    engine->epoch = tt_loop_now(loop);
+    engine->wall = tt_loop_wall(loop);
+    engine->limits = tt_limits_of(loop);
+    tt_jobs_open(engine->limits, engine->jobs, engine->jobs_key);
     engine->job.run = begin_job;
     tt_loop_post(loop, &engine->job);
+    if (engine->recorder.input) /* tt_plan_start has told it */
+        engine->recorder.input(engine->recorder.arg, &(struct tt_input){.type = TT_IN_STARTED});
     return &op->op;
 }

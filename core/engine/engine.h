@@ -65,6 +65,12 @@ struct tt_listener {
     bool output; /* whether it wants TT_EV_OUTPUT */
 };
 
+/* Sees every input of the run before any of its effects is carried out: what a journal keeps. */
+struct tt_recorder {
+    void (*input)(void *arg, const struct tt_input *input);
+    void *arg;
+};
+
 /* ---- starting ------------------------------------------------------------------------------- */
 
 struct tt_engine_options {
@@ -78,6 +84,7 @@ struct tt_engine_options {
     /* Hides secrets in logs and events (NULL: there are none); outlives the engine. */
     const struct tt_masker *masker;
     struct tt_listener listener; /* event may be NULL */
+    struct tt_recorder recorder; /* input may be NULL */
 };
 
 struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_options *options);
@@ -111,8 +118,8 @@ const char *tt_engine_dir(const struct tt_engine *engine); /* STATE/runs/RUN, or
 struct tt_run *tt_engine_run(const struct tt_engine *engine);
 const struct tt_plan *tt_engine_plan(const struct tt_engine *engine);
 uint32_t tt_engine_jobs(const struct tt_engine *engine);
-const json_t *tt_engine_params(const struct tt_engine *engine);            /* an object */
-int64_t tt_engine_wall(const struct tt_engine *engine, int64_t monotonic); /* ms since 1970 */
+const json_t *tt_engine_params(const struct tt_engine *engine);           /* an object */
+int64_t tt_engine_wall(const struct tt_engine *engine, int64_t run_time); /* ms since 1970 */
 uint32_t tt_engine_selected(const struct tt_engine *engine); /* tasks that have a part in the run */
 /* Any task of the run, those added while it runs included. */
 const struct tt_task *tt_engine_task(const struct tt_engine *engine, uint32_t index);

@@ -90,136 +90,104 @@ static void flush_output(struct tt_operation *operation)
 
 /* ---- the end -------------------------------------------------------------------------------- */
 
-static void count_usage(struct tt_record *record, const struct tt_usage *usage)
+/* What a command yielded, and what became of it. */
+static struct tt_error *command_end(struct tt_operation *operation, struct tt_outcome *outcome,
+                                    struct tt_yield *yield)
 {
-    if (usage->max_rss_bytes > record->peak_memory)
-        record->peak_memory = usage->max_rss_bytes;
-    if (usage->cpu_user_s < 0)
-        return;
-    record->cpu = (record->cpu < 0 ? 0 : record->cpu) + usage->cpu_user_s + usage->cpu_system_s;
-}
-
-static void keep_result(struct tt_result **slot, struct tt_result *result)
-{
-    struct tt_result *old = *slot;
-    *slot = result ? tt_result_retain(result) : NULL;
-    tt_result_release(old);
-}
-
-/* Keeps what the operation yielded and says in `outcome` what became of it; the error, or NULL. */
-static struct tt_error *command_end(struct tt_operation *operation, struct tt_outcome *outcome)
-{
-    struct tt_record *record = &operation->state->record;
     struct tt_result *result = tt_result_of(operation->op);
     flush_output(operation);
-    if (operation->fx.phase == TT_PHASE_RUN)
-        keep_result(&record->result, result);
-    if (operation->fx.phase == TT_PHASE_ROLLBACK)
-        keep_result(&record->rollback_result, result);
     if (result) {
         outcome->code = result->code;
-        count_usage(record, &result->usage);
-        if (result->env && (!record->where || strcmp(result->env, record->where) != 0)) {
-            free(record->where);
-            record->where = tt_strdup(result->env);
-        }
+        yield->result = tt_result_retain(result);
+        yield->environment = result->env ? tt_strdup(result->env) : NULL;
     }
     if (operation->op->error)
         return tt_error_copy(operation->op->error);
     return result && result->kind != TT_OK ? tt_result_error(result) : NULL;
 }
 
-static struct tt_error *call_end(struct tt_operation *operation, struct tt_outcome *outcome)
+static struct tt_error *call_end(struct tt_operation *operation, struct tt_outcome *outcome,
+                                 struct tt_yield *yield)
 {
-    struct tt_record *record = &operation->state->record;
     struct tt_value_op *op = (struct tt_value_op *)(void *)operation->op;
+    enum tt_phase phase = operation->fx.phase;
     const json_t *value = op->value;
-    if (operation->fx.phase == TT_PHASE_RUN) {
-        keep_result(&record->result, op->result);
-        json_decref(record->value);
-        record->value = op->op.error ? NULL : json_incref(op->value);
-    }
-    if (operation->fx.phase == TT_PHASE_ROLLBACK) {
-        keep_result(&record->rollback_result, op->result);
-    } else {
-        free(record->trace);
-        record->trace = op->trace ? tt_strdup(op->trace) : NULL;
-    }
+    bool nothing = !value || json_is_null(value) || json_is_false(value);
+    yield->called = true;
+    yield->added = operation->call.added;
+    operation->call.added = NULL;
+    yield->result = op->result ? tt_result_retain(op->result) : NULL;
+    yield->trace = op->trace ? tt_strdup(op->trace) : NULL;
     if (op->op.error)
         return tt_error_copy(op->op.error);
-    if (operation->fx.phase == TT_PHASE_WHEN)
-        outcome->refused = !value || json_is_null(value) || json_is_false(value);
-    if (operation->fx.phase == TT_PHASE_HEALTH && value &&
-        (json_is_null(value) || json_is_false(value)))
+    yield->value = op->value ? json_incref(op->value) : NULL;
+    if (phase == TT_PHASE_WHEN)
+        outcome->refused = nothing;
+    if (phase == TT_PHASE_HEALTH && value && nothing)
         return tt_error_new(TT_HEALTH, "the health function returned %s",
                             json_is_null(value) ? "nil" : "false");
     return NULL;
 }
 
-static struct tt_error *end_of(struct tt_operation *operation, struct tt_outcome *outcome)
+static struct tt_error *end_of(struct tt_operation *operation, struct tt_outcome *outcome,
+                               struct tt_yield *yield)
 {
-    outcome->code = -1;
     switch (operation->fx.phase) {
     case TT_PHASE_WHEN:
         if (operation->task->more->when == TT_WHEN_CALL)
-            return call_end(operation, outcome);
+            return call_end(operation, outcome, yield);
         outcome->refused = true;
         break;
     case TT_PHASE_OUTPUT:
         if (!operation->op->error) {
-            tt_artifacts_clear(&operation->state->record.artifacts);
-            tt_artifacts_copy(&operation->state->record.artifacts, tt_artifacts_of(operation->op));
+            yield->artifacts = tt_zalloc(sizeof *yield->artifacts);
+            tt_artifacts_copy(yield->artifacts, tt_artifacts_of(operation->op));
         }
         break;
     case TT_PHASE_INPUT:
     case TT_PHASE_NONE:
         break;
     default:
-        return action_of(operation)->form == TT_ACTION_CALL ? call_end(operation, outcome)
-                                                            : command_end(operation, outcome);
+        return action_of(operation)->form == TT_ACTION_CALL
+                   ? call_end(operation, outcome, yield)
+                   : command_end(operation, outcome, yield);
     }
     return tt_error_copy(operation->op->error);
 }
 
-static void keep_error(struct tt_operation *operation, struct tt_error *error,
-                       struct tt_outcome *outcome)
-{
-    struct tt_record *record = &operation->state->record;
-    struct tt_error **slot =
-        operation->fx.phase == TT_PHASE_ROLLBACK ? &record->rollback_error : &record->error;
-    tt_error_free(*slot);
-    *slot = error;
-    outcome->kind = error->kind;
-    outcome->value = ++operation->engine->names;
-    if (slot == &record->error)
-        record->error_name = outcome->value;
-}
-
-static void finish(struct tt_operation *operation, struct tt_op_end *end)
+/* It has ended: the run hears of it, with all that it yielded (taken). */
+static void finish(struct tt_operation *operation, struct tt_input *end, struct tt_yield *yield)
 {
     struct tt_engine *engine = operation->engine;
-    struct tt_plan *added = operation->call.added;
-    bool passed = operation->fx.phase == TT_PHASE_HEALTH && end->outcome.kind == TT_OK;
-    uint32_t task = operation->fx.task;
-    operation->state->operation = NULL;
+    struct task_state *state = operation->state;
+    enum tt_phase phase = operation->fx.phase;
+    if (yield->error) {
+        end->outcome.kind = yield->error->kind;
+        end->outcome.value = ++engine->names;
+    }
+    if (!yield->environment && phase != TT_PHASE_WHEN && state->record.where)
+        yield->environment = tt_strdup(state->record.where);
+    end->yield = yield;
+    state->operation = NULL;
     tt_op_release(operation->op);
     tt_scope_release(operation->scope);
+    tt_plan_release(operation->call.added);
     free(operation);
-    if (passed)
-        tt_engine_tell(engine, &(struct tt_event){.type = TT_EV_HEALTH, .task = task});
-    tt_engine_hear(engine, end, added);
-    tt_plan_release(added);
+    tt_record_fold(&state->record, phase, &end->outcome, yield);
+    if (phase == TT_PHASE_HEALTH && end->outcome.kind == TT_OK)
+        tt_engine_tell(engine, &(struct tt_event){.type = TT_EV_HEALTH, .task = state->task});
+    tt_engine_hear(engine, end);
+    tt_yield_clear(yield);
 }
 
 static void on_done(struct tt_op *op, void *arg)
 {
     (void)op;
     struct tt_operation *operation = arg;
-    struct tt_op_end end = {.op = operation->fx.op};
-    struct tt_error *error = end_of(operation, &end.outcome);
-    if (error)
-        keep_error(operation, error, &end.outcome);
-    finish(operation, &end);
+    struct tt_input end = {.type = TT_IN_ENDED, .op = operation->fx.op, .outcome.code = -1};
+    struct tt_yield yield = {0};
+    yield.error = end_of(operation, &end.outcome, &yield);
+    finish(operation, &end, &yield);
 }
 
 /* ---- the beginning -------------------------------------------------------------------------- */
@@ -328,9 +296,9 @@ static void on_resolved(struct tt_op *op, void *arg)
 {
     struct tt_operation *operation = arg;
     if (op->error) {
-        struct tt_op_end end = {.op = operation->fx.op, .outcome = {.code = -1}};
-        keep_error(operation, tt_error_copy(op->error), &end.outcome);
-        finish(operation, &end);
+        struct tt_input end = {.type = TT_IN_ENDED, .op = operation->fx.op, .outcome.code = -1};
+        struct tt_yield yield = {.error = tt_error_copy(op->error)};
+        finish(operation, &end, &yield);
         return;
     }
     operation->state->record.env = tt_env_of(op);
@@ -351,7 +319,8 @@ static void set_deadline(struct tt_operation *operation)
     if (operation->fx.deadline == TT_NEVER)
         return;
     char *what = tt_format("%stask \"%s\"", whose[operation->fx.phase], operation->task->name);
-    tt_scope_limit(operation->scope, operation->fx.deadline, operation->fx.limit, what);
+    tt_scope_limit(operation->scope, operation->engine->epoch + operation->fx.deadline,
+                   operation->fx.limit, what);
     free(what);
 }
 

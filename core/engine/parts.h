@@ -1,10 +1,17 @@
-/* What the files of the engine share: engine.c (the pump between the run and the operations),
- * operation.c (one operation of a task), read.c (what others may ask). Only they include
- * this. */
+/* What the files of the engine share, and only they include:
+ *   engine.c     a run's operation: begun, cancelled, freed
+ *   pump.c       inputs to the run, effects from it
+ *   operation.c  one operation of a task, up to what it yielded
+ *   command.c    the command of an operation
+ *   record.c     what is known of a task: a fold over what its operations yielded
+ *   read.c       what others may ask
+ * They call each other both ways: one idea in several files. */
 #ifndef TT_ENGINE_PARTS_H
 #define TT_ENGINE_PARTS_H
 
 #include "core/engine/engine.h"
+#include "core/journal/yield.h"
+#include "core/pool/limits.h"
 #include "core/store/tasklog.h"
 
 enum { tt_engine_kept_tail = 64 << 10 }; /* of each stream of a task's command */
@@ -13,6 +20,11 @@ struct tt_operation;
 
 /* A record and what belongs to the task while the engine lives. */
 struct task_state {
+    struct tt_engine *engine;
+    uint32_t task;
+    struct tt_claim claim;  /* of its slots */
+    uint64_t claim_op;      /* by which the run asked for them */
+    struct tt_error *never; /* why they can never be had, until the run has heard of it */
     struct tt_record record;
     struct tt_tasklog log;
     struct tt_operation *operation; /* the operation that runs, or NULL; a task has one at most */
@@ -44,8 +56,18 @@ struct tt_engine {
     struct tt_store *store;
     const struct tt_masker *masker;
     struct tt_listener listener;
+    struct tt_recorder recorder;
+    int64_t epoch; /* run time 0 on the loop's clock */
+    int64_t wall;  /* … and in ms since 1970 */
     struct tt_timer timer;
     struct tt_job job; /* runs the pump */
+    bool pumping;      /* effects are being carried out: the run is told nothing */
+    bool cancel_asked; /* … and hears of this after them */
+    struct tt_limits *limits;
+    char jobs_key[tt_jobs_key_size];
+    uint32_t *sets; /* of the run, as the limits number them */
+    uint32_t set_count;
+    bool some_never; /* some task's slots can never be had */
     struct task_state **states;
     uint32_t state_room;
     uint64_t names;       /* of errors, given out so far */
@@ -56,8 +78,27 @@ struct tt_engine {
 struct task_state *tt_engine_state(struct tt_engine *engine, uint32_t task); /* made when missing */
 void tt_engine_tell(struct tt_engine *engine, struct tt_event *event);       /* fills `at` */
 void tt_engine_warn(struct tt_engine *engine, uint32_t task, const struct tt_error *why);
-/* An operation has ended: the run hears of it, and its decisions are carried out. */
-void tt_engine_hear(struct tt_engine *engine, const struct tt_op_end *end, struct tt_plan *added);
+
+/* --- pump.c --- */
+
+/* The run hears of it, now, and its decisions are carried out. */
+void tt_engine_hear(struct tt_engine *engine, struct tt_input *input);
+/* The same for somebody's wish that it stop; while effects are carried out, after them. */
+void tt_engine_hear_cancelled(struct tt_engine *engine);
+/* Carries out what the run has decided. In a job, so that listeners and operations never see a
+ * half-done change. */
+void tt_engine_pump(struct tt_engine *engine);
+int64_t tt_engine_now(const struct tt_engine *engine); /* run time */
+
+/* --- record.c --- */
+
+/* An operation of that phase has ended so: what is known of the task follows. */
+void tt_record_fold(struct tt_record *record, enum tt_phase phase, const struct tt_outcome *outcome,
+                    const struct tt_yield *yield);
+void tt_record_clear(struct tt_record *record);
+
+/* --- the rest --- */
+
 /* Why what runs is being stopped, of kind cancelled. */
 struct tt_error *tt_engine_stop_reason(const struct tt_engine *engine);
 /* Opens the store when it is not yet. */

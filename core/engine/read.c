@@ -35,9 +35,9 @@ const json_t *tt_engine_params(const struct tt_engine *engine)
     return engine->params;
 }
 
-int64_t tt_engine_wall(const struct tt_engine *engine, int64_t monotonic)
+int64_t tt_engine_wall(const struct tt_engine *engine, int64_t run_time)
 {
-    return monotonic + tt_loop_wall(engine->loop) - tt_loop_now(engine->loop);
+    return run_time + engine->wall;
 }
 
 uint32_t tt_engine_selected(const struct tt_engine *engine)

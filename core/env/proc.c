@@ -11,6 +11,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/owner.h"
+#include "core/pool/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,7 @@
 enum { silence_ms = 200, drain_ms = 2000, late_bytes = 4 << 20 };
 
 enum state {
+    QUEUED, /* waits for a place */
     STARTING,
     RUNNING,
     LEAVING, /* being terminated; the command ended, others of its group may live */
@@ -45,6 +47,10 @@ struct tt_proc {
     enum state state;
     bool killed; /* KILL was sent */
     int64_t began, ended_at, grace;
+    struct tt_claim claim;    /* of a place in the environment's limit */
+    struct tt_env *queued_in; /* held, with the command, while it waits for one */
+    struct tt_command queued;
+    int64_t timeout;
     struct start *start;     /* the caller's operation while starting */
     struct tt_op *env_start; /* the executor's */
     struct tt_op *env_wait, *env_gone;
@@ -381,8 +387,18 @@ static void start_failed(struct tt_proc *proc)
                  proc->failed ? tt_error_copy(proc->failed) : tt_result_error(proc->result));
 }
 
+static void leave_queue(struct tt_proc *proc)
+{
+    tt_command_clear(&proc->queued);
+    if (proc->queued_in)
+        tt_env_release(proc->queued_in);
+    proc->queued_in = NULL;
+}
+
 static void ended(struct tt_proc *proc)
 {
+    leave_queue(proc);
+    tt_claim_release(&proc->claim);
     proc->state = ENDED;
     proc->ended_at = tt_loop_now(proc->loop);
     tt_timer_stop(proc->loop, &proc->ladder);
@@ -496,10 +512,14 @@ void tt_proc_terminate(struct tt_proc *proc, const struct tt_error *why)
     if (proc->state == ENDED || proc->why)
         return;
     proc->why = tt_error_copy(why);
-    if (proc->state == STARTING)
+    if (proc->state == QUEUED) {
+        proc->failed = tt_error_copy(why);
+        ended(proc);
+    } else if (proc->state == STARTING) {
         tt_op_cancel(proc->env_start, why);
-    else
+    } else {
         climb(proc);
+    }
 }
 
 static void life_cancel(struct tt_op *op, const struct tt_error *why)
@@ -562,6 +582,7 @@ static struct tt_proc *proc_new(struct tt_env *env, struct tt_scope *scope,
     proc->scope = tt_scope_new(proc->loop, scope);
     proc->inner = tt_scope_new(proc->loop, NULL);
     proc->began = tt_loop_now(proc->loop);
+    proc->timeout = options->timeout;
     proc->grace = options->grace;
     proc->result = tt_result_new();
     proc->result->env = tt_strdup(env->text);
@@ -569,10 +590,43 @@ static struct tt_proc *proc_new(struct tt_env *env, struct tt_scope *scope,
     proc->refs = 2; /* the user's and the life's */
     tt_op_init(&proc->life, &life_class, proc->scope);
     tt_op_release(&proc->life);
-    if (options->timeout != TT_NEVER)
-        tt_scope_deadline(proc->scope, tt_deadline_after(proc->began, options->timeout),
-                          "the command");
     return proc;
+}
+
+static void begin(struct tt_proc *proc, struct tt_env *env, const struct tt_command *command)
+{
+    proc->state = STARTING;
+    proc->began = tt_loop_now(proc->loop);
+    if (proc->timeout != TT_NEVER)
+        tt_scope_deadline(proc->scope, tt_deadline_after(proc->began, proc->timeout),
+                          "the command");
+    proc->refs++;
+    proc->env_start = env->class_->start(env, proc->scope, command);
+    tt_op_await(proc->env_start, on_started, proc);
+}
+
+static void on_place(struct tt_claim *claim)
+{
+    struct tt_proc *proc = tt_owner(claim, struct tt_proc, claim);
+    begin(proc, proc->queued_in, &proc->queued);
+    leave_queue(proc);
+}
+
+/* It waits for a place, and begins later. */
+static int queue(struct tt_proc *proc, struct tt_env *env, const struct tt_command *command,
+                 struct tt_error **err)
+{
+    struct tt_limits *limits = tt_limits_of(proc->loop);
+    struct tt_pool_need place = {.key = env->identity, .amount = 1, .limit = (uint32_t)env->limit};
+    uint32_t set;
+    if (tt_limits_set(limits, &place, 1, &set, err) < 0)
+        return -TT_INVALID;
+    proc->queued_in = env;
+    tt_env_retain(env);
+    tt_command_copy(&proc->queued, command);
+    proc->claim.granted = on_place;
+    tt_claim_wait(limits, &proc->claim, set, TT_COMMAND_PRIORITY, tt_limits_order(limits));
+    return 0;
 }
 
 struct tt_op *tt_proc_start(struct tt_env *env, struct tt_scope *scope,
@@ -590,9 +644,10 @@ struct tt_op *tt_proc_start(struct tt_env *env, struct tt_scope *scope,
     }
     struct tt_proc *proc = start->proc = proc_new(env, scope, options);
     proc->start = start;
-    proc->refs++;
-    proc->env_start = env->class_->start(env, proc->scope, command);
-    tt_op_await(proc->env_start, on_started, proc);
+    if (!options->limited || env->limit <= 0)
+        begin(proc, env, command);
+    else if (queue(proc, env, command, &proc->failed) < 0)
+        ended(proc);
     return &start->op;
 }
 

@@ -46,6 +46,8 @@ struct tt_error *tt_result_error(const struct tt_result *result);
 struct tt_proc_options {
     int64_t timeout; /* ms from the start; TT_NEVER: none */
     int64_t grace;   /* ms between TERM and KILL */
+    bool limited; /* it first waits for one of the places that the environment's `limit` allows, and
+                     holds it until its end; its time runs from there on */
 };
 
 /* Starts it in a scope of its own below `scope`. Finishes with tt_proc_of when it runs (or when it

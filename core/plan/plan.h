@@ -144,12 +144,12 @@ char *tt_action_text(const struct tt_plan *plan, const struct tt_action *action)
 /* A run of the plan's tasks that has started (options NULL: the plain ones). Checks all that can be
  * checked; errors are -TT_INVALID and name the declaration's file and line: no task at all, an
  * unknown need (with the nearest name), a cycle, a number out of range, an unknown `only`. */
-int tt_plan_start(const struct tt_plan *plan, const struct tt_run_options *options, int64_t now,
+int tt_plan_start(const struct tt_plan *plan, const struct tt_run_options *options,
                   struct tt_run **run, struct tt_error **err);
 /* Only the check. */
 int tt_plan_check(const struct tt_plan *plan, const struct tt_run_options *options,
                   struct tt_error **err);
-/* The tasks as specifications for tt_run_ended: pointers into the plan. Free with
+/* The tasks as specifications for struct tt_input: pointers into the plan. Free with
  * tt_plan_specs_free. */
 struct tt_task_spec *tt_plan_specs(const struct tt_plan *plan);
 void tt_plan_specs_free(struct tt_task_spec *specs);

@@ -3,6 +3,7 @@
 #include "core/base/owner.h"
 #include "core/base/suggest.h"
 #include "core/plan/plan.h"
+#include "core/run/slots.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,8 @@ static void fill_spec(struct tt_task_spec *spec, const struct tt_task *task,
     spec->has_run = task->run.form != TT_ACTION_NONE;
     spec->timeout = task->timeout;
     spec->deadline = task->deadline;
-    if (task->env->limit > 0) {
+    /* code takes a place for each command that it runs, and none for itself */
+    if (task->env->limit > 0 && task->run.form != TT_ACTION_CALL) {
         *pool = (struct tt_pool_need){
             .key = task->env->identity, .amount = 1, .limit = (uint32_t)task->env->limit};
         spec->pools = pool;
@@ -37,6 +39,7 @@ static void fill_spec(struct tt_task_spec *spec, const struct tt_task *task,
     spec->has_when = more->when != TT_WHEN_ALWAYS;
     spec->has_input = more->input.count > 0;
     spec->has_health = more->health.form != TT_ACTION_NONE;
+    spec->health_is_code = more->health.form == TT_ACTION_CALL;
     spec->has_output = more->output.count > 0;
     spec->has_rollback = more->rollback.form != TT_ACTION_NONE;
     spec->rollback_timeout = more->rollback_timeout;
@@ -148,7 +151,7 @@ static int unknown_only(const struct tt_plan *plan, const struct tt_run_options 
     return 0;
 }
 
-int tt_plan_start(const struct tt_plan *plan, const struct tt_run_options *options, int64_t now,
+int tt_plan_start(const struct tt_plan *plan, const struct tt_run_options *options,
                   struct tt_run **out, struct tt_error **err)
 {
     static const struct tt_run_options plain = {0};
@@ -161,7 +164,7 @@ int tt_plan_start(const struct tt_plan *plan, const struct tt_run_options *optio
     if (rc == 0)
         rc = unknown_only(plan, options, err);
     if (rc == 0)
-        rc = tt_run_start(run, now, err);
+        rc = tt_run_tell(run, &(struct tt_input){.type = TT_IN_STARTED}, err);
     if (rc < 0)
         tt_run_free(run);
     else
@@ -173,31 +176,67 @@ int tt_plan_check(const struct tt_plan *plan, const struct tt_run_options *optio
                   struct tt_error **err)
 {
     struct tt_run *run;
-    int rc = tt_plan_start(plan, options, 0, &run, err);
+    int rc = tt_plan_start(plan, options, &run, err);
     tt_run_free(run);
     return rc;
+}
+
+/* Operations that have begun, ended one after the other. */
+struct begun {
+    uint64_t *ops;
+    size_t first, last, room;
+};
+
+static void push(struct begun *begun, uint64_t op)
+{
+    if (begun->last == begun->room) {
+        begun->room = begun->room ? begun->room * 2 : 16;
+        begun->ops = tt_reallocarray(begun->ops, begun->room, sizeof *begun->ops);
+    }
+    begun->ops[begun->last++] = op;
+}
+
+static bool pop(struct begun *begun, uint64_t *op)
+{
+    if (begun->first == begun->last)
+        return false;
+    *op = begun->ops[begun->first++];
+    if (begun->first == begun->last)
+        begun->first = begun->last = 0;
+    return true;
 }
 
 int tt_plan_order(const struct tt_plan *plan, const struct tt_run_options *options,
                   uint32_t **order, uint32_t *count, struct tt_error **err)
 {
-    struct tt_run_options one = options ? *options : (struct tt_run_options){0};
-    one.jobs = 1;
     struct tt_run *run;
-    int rc = tt_plan_start(plan, &one, 0, &run, err);
+    int rc = tt_plan_start(plan, options, &run, err);
     if (rc < 0)
         return rc;
     *order = tt_reallocarray(NULL, tt_plan_count(plan), sizeof **order);
     *count = 0;
-    struct tt_effect effect;
-    while (tt_run_next(run, &effect)) {
-        if (effect.type == TT_FX_TASK_STARTED)
-            (*order)[(*count)++] = effect.task;
-        if (effect.type != TT_FX_BEGIN)
-            continue;
-        struct tt_op_end end = {.op = effect.op, .outcome = {.code = 0}};
-        tt_run_ended(run, 0, &end, NULL);
-    }
+    struct tt_slots slots;
+    struct begun begun = {0};
+    struct tt_input input;
+    tt_slots_init(&slots, run, 1);
+    do {
+        const struct tt_effect *effects;
+        for (size_t n; (n = tt_run_take(run, &effects)) > 0;)
+            for (size_t i = 0; i < n; i++) {
+                tt_slots_effect(&slots, &effects[i]);
+                if (effects[i].type == TT_FX_TASK_STARTED)
+                    (*order)[(*count)++] = effects[i].task;
+                if (effects[i].type == TT_FX_BEGIN)
+                    push(&begun, effects[i].op);
+            }
+        if (!tt_slots_next(&slots, &input)) {
+            input = (struct tt_input){.type = TT_IN_ENDED};
+            if (!pop(&begun, &input.op))
+                break;
+        }
+    } while (tt_run_tell(run, &input, err) == 0);
+    tt_slots_clear(&slots);
+    free(begun.ops);
     tt_run_free(run);
     return 0;
 }

@@ -9,8 +9,6 @@
 #include "core/pool/grants.h"
 
 #include "core/base/alloc.h"
-#include "core/base/buf.h"
-#include "core/base/error.h"
 #include "core/base/heap.h"
 #include "core/base/names.h"
 
@@ -19,20 +17,12 @@
 #define NOWHERE UINT32_MAX
 
 struct pool {
-    uint32_t limit; /* 0: none stated */
-    uint32_t most;  /* the largest amount that a set takes */
     uint32_t used;
     struct tt_heap parked; /* lines, by the rank of their heads */
     bool freed;            /* there is more room than when the parked lines were last looked at */
 };
 
-struct part {
-    uint32_t pool, amount;
-};
-
 struct line {
-    struct part *parts; /* ascending by pool */
-    uint32_t count;
     uint32_t parked; /* the pool where it is parked; NOWHERE: it is open, or empty */
     struct tt_heap waiters;
 };
@@ -42,14 +32,13 @@ struct waiter {
     uint32_t holds : 1;
 };
 
-struct tt_pools {
-    struct tt_names *keys; /* of pools */
-    struct pool *pools;
-    uint32_t pool_capacity;
-    struct tt_names *sets; /* each line's parts as text */
-    struct line *lines;
+struct tt_grants {
+    struct tt_needs needs;
+    struct pool *pools; /* one for each that `needs` knows */
+    uint32_t pool_count, pool_capacity;
+    struct line *lines; /* one for each set */
+    uint32_t line_count, line_capacity;
     uint32_t *line_places; /* in the heap where it stands, open or parked */
-    uint32_t line_capacity;
     struct tt_heap open;
     struct waiter *waiters;
     uint32_t *waiter_places;
@@ -58,263 +47,175 @@ struct tt_pools {
     uint32_t freed_count;
 };
 
-struct tt_pools *tt_pools_new(void)
+struct tt_grants *tt_grants_new(void)
 {
-    struct tt_pools *pools = tt_zalloc(sizeof *pools);
-    pools->keys = tt_names_new();
-    pools->sets = tt_names_new();
-    return pools;
+    struct tt_grants *grants = tt_zalloc(sizeof *grants);
+    tt_needs_init(&grants->needs, TT_LIMITS_SMALLEST);
+    return grants;
 }
 
-void tt_pools_free(struct tt_pools *pools)
+void tt_grants_free(struct tt_grants *grants)
 {
-    if (!pools)
+    if (!grants)
         return;
-    for (uint32_t i = 0; i < tt_names_count(pools->keys); i++)
-        tt_heap_free(&pools->pools[i].parked);
-    for (uint32_t i = 0; i < tt_names_count(pools->sets); i++) {
-        tt_heap_free(&pools->lines[i].waiters);
-        free(pools->lines[i].parts);
-    }
-    tt_heap_free(&pools->open);
-    tt_names_free(pools->keys);
-    tt_names_free(pools->sets);
-    free(pools->pools);
-    free(pools->lines);
-    free(pools->line_places);
-    free(pools->waiters);
-    free(pools->waiter_places);
-    free(pools->freed);
-    free(pools);
+    for (uint32_t i = 0; i < grants->pool_count; i++)
+        tt_heap_free(&grants->pools[i].parked);
+    for (uint32_t i = 0; i < grants->line_count; i++)
+        tt_heap_free(&grants->lines[i].waiters);
+    tt_heap_free(&grants->open);
+    tt_needs_clear(&grants->needs);
+    free(grants->pools);
+    free(grants->lines);
+    free(grants->line_places);
+    free(grants->waiters);
+    free(grants->waiter_places);
+    free(grants->freed);
+    free(grants);
 }
 
 /* ---- sets ------------------------------------------------------------------------------------ */
 
-static uint32_t pool_of(struct tt_pools *pools, const char *key)
+/* Makes a pool and a line for each that `needs` has come to know. */
+static void follow(struct tt_grants *grants)
 {
-    uint32_t known = tt_names_count(pools->keys), pool = tt_names_add(pools->keys, key);
-    if (pool >= pools->pool_capacity) {
-        pools->pool_capacity = pools->pool_capacity ? pools->pool_capacity * 2 : 8;
-        pools->pools = tt_reallocarray(pools->pools, pools->pool_capacity, sizeof *pools->pools);
-        pools->freed = tt_reallocarray(pools->freed, pools->pool_capacity, sizeof *pools->freed);
+    uint32_t pools = tt_needs_pool_count(&grants->needs);
+    uint32_t lines = tt_needs_set_count(&grants->needs);
+    if (pools > grants->pool_capacity) {
+        grants->pool_capacity = grants->needs.pool_capacity;
+        grants->pools =
+            tt_reallocarray(grants->pools, grants->pool_capacity, sizeof *grants->pools);
+        grants->freed =
+            tt_reallocarray(grants->freed, grants->pool_capacity, sizeof *grants->freed);
     }
-    if (tt_names_count(pools->keys) > known)
-        pools->pools[pool] = (struct pool){0};
-    return pool;
-}
-
-static uint32_t line_of(struct tt_pools *pools, const struct part *parts, uint32_t count)
-{
-    struct tt_buf text = {0};
-    for (uint32_t i = 0; i < count; i++)
-        tt_buf_format(&text, "%x:%x ", parts[i].pool, parts[i].amount);
-    uint32_t known = tt_names_count(pools->sets);
-    uint32_t set = tt_names_add(pools->sets, count ? text.data : "");
-    tt_buf_free(&text);
-    if (set < known)
-        return set;
-    if (set >= pools->line_capacity) {
-        uint32_t old = pools->line_capacity;
-        pools->line_capacity = old ? old * 2 : 8;
-        pools->lines = tt_reallocarray(pools->lines, pools->line_capacity, sizeof *pools->lines);
-        pools->line_places =
-            tt_reallocarray(pools->line_places, pools->line_capacity, sizeof *pools->line_places);
+    if (lines > grants->line_capacity) {
+        grants->line_capacity = grants->needs.set_capacity;
+        grants->lines =
+            tt_reallocarray(grants->lines, grants->line_capacity, sizeof *grants->lines);
+        grants->line_places =
+            tt_reallocarray(grants->line_places, grants->line_capacity, sizeof(uint32_t));
     }
-    pools->line_places[set] = 0;
-    struct line *line = &pools->lines[set];
-    *line = (struct line){.count = count, .parked = NOWHERE};
-    line->parts = tt_reallocarray(NULL, count, sizeof *line->parts);
-    for (uint32_t i = 0; i < count; i++)
-        line->parts[i] = parts[i];
-    return set;
-}
-
-/* One asked-for pool, for tt_pools_set. */
-struct ask {
-    struct part part;
-    uint32_t limit;
-    uint64_t amount; /* wide enough for a sum */
-};
-
-static int by_pool(const void *a, const void *b)
-{
-    uint32_t x = ((const struct ask *)a)->part.pool, y = ((const struct ask *)b)->part.pool;
-    return x < y ? -1 : x > y;
-}
-
-/* Sorts by pool and adds up those of one pool; returns how many are left, or -kind. */
-static int merge(struct tt_pools *pools, struct ask *asks, uint32_t *count, struct tt_error **err)
-{
-    uint32_t out = 0;
-    qsort(asks, *count, sizeof *asks, by_pool);
-    for (uint32_t i = 0; i < *count; i++) {
-        if (!out || asks[out - 1].part.pool != asks[i].part.pool) {
-            asks[out++] = asks[i];
-            continue;
-        }
-        struct ask *same = &asks[out - 1];
-        same->amount += asks[i].amount;
-        if (same->limit && asks[i].limit && same->limit != asks[i].limit)
-            return tt_fail(err, TT_INVALID, "%s has two limits, %u and %u",
-                           tt_names_text(pools->keys, same->part.pool), same->limit, asks[i].limit);
-        if (!same->limit)
-            same->limit = asks[i].limit;
+    for (; grants->pool_count < pools; grants->pool_count++)
+        grants->pools[grants->pool_count] = (struct pool){0};
+    for (; grants->line_count < lines; grants->line_count++) {
+        grants->lines[grants->line_count] = (struct line){.parked = NOWHERE};
+        grants->line_places[grants->line_count] = 0;
     }
-    *count = out;
-    return 0;
 }
 
-static int check(struct tt_pools *pools, const struct ask *ask, struct tt_error **err)
+int tt_grants_set(struct tt_grants *grants, const struct tt_pool_need *list, size_t count,
+                  uint32_t *set, struct tt_error **err)
 {
-    const struct pool *pool = &pools->pools[ask->part.pool];
-    const char *key = tt_names_text(pools->keys, ask->part.pool);
-    if (ask->limit && pool->limit && ask->limit != pool->limit)
-        return tt_fail(err, TT_INVALID, "%s has a limit of %u here and of %u elsewhere", key,
-                       ask->limit, pool->limit);
-    uint32_t limit = ask->limit ? ask->limit : pool->limit;
-    uint64_t amount = ask->amount > pool->most ? ask->amount : pool->most;
-    if (amount > (limit ? limit : UINT32_MAX))
-        return tt_fail(err, TT_INVALID, "%llu of %s are needed at once, where there are %u",
-                       (unsigned long long)amount, key, limit ? limit : UINT32_MAX);
-    return 0;
-}
-
-int tt_pools_set(struct tt_pools *pools, const struct tt_pool_need *needs, size_t need_count,
-                 uint32_t *set, struct tt_error **err)
-{
-    uint32_t known = tt_names_count(pools->keys), count = (uint32_t)need_count;
-    struct ask *asks = tt_reallocarray(NULL, need_count, sizeof *asks);
-    for (uint32_t i = 0; i < count; i++)
-        asks[i] = (struct ask){.part.pool = pool_of(pools, needs[i].key),
-                               .limit = needs[i].limit,
-                               .amount = needs[i].amount ? needs[i].amount : 1};
-    int rc = merge(pools, asks, &count, err);
-    for (uint32_t i = 0; i < count && !rc; i++)
-        rc = check(pools, &asks[i], err);
-    if (rc) {
-        tt_names_truncate(pools->keys, known);
-    } else {
-        struct part *parts = tt_reallocarray(NULL, count, sizeof *parts);
-        for (uint32_t i = 0; i < count; i++) {
-            struct pool *pool = &pools->pools[asks[i].part.pool];
-            if (asks[i].limit)
-                pool->limit = asks[i].limit;
-            if (asks[i].amount > pool->most)
-                pool->most = (uint32_t)asks[i].amount;
-            parts[i] = asks[i].part;
-            parts[i].amount = (uint32_t)asks[i].amount;
-        }
-        *set = line_of(pools, parts, count);
-        free(parts);
-    }
-    free(asks);
+    int rc = tt_needs_set(&grants->needs, list, count, set, err);
+    follow(grants);
     return rc;
 }
 
-/* ---- lines ----------------------------------------------------------------------------------- */
-
-static uint32_t room(const struct pool *pool)
+static uint32_t room(const struct tt_grants *grants, uint32_t at)
 {
-    uint32_t limit = pool->limit ? pool->limit : UINT32_MAX;
-    return pool->used < limit ? limit - pool->used : 0;
+    uint32_t limit = grants->needs.pools[at].limit, used = grants->pools[at].used;
+    if (!limit)
+        limit = UINT32_MAX;
+    return used < limit ? limit - used : 0;
 }
 
-static void mark_freed(struct tt_pools *pools, uint32_t at)
+static void mark_freed(struct tt_grants *grants, uint32_t at)
 {
-    if (pools->pools[at].freed || !pools->pools[at].parked.count)
+    if (grants->pools[at].freed || !grants->pools[at].parked.count)
         return;
-    pools->pools[at].freed = true;
-    pools->freed[pools->freed_count++] = at;
+    grants->pools[at].freed = true;
+    grants->freed[grants->freed_count++] = at;
 }
 
 /* The line as an item of a heap of lines: its head's rank. */
-static struct tt_heap_item ranked(const struct tt_pools *pools, uint32_t line)
+static struct tt_heap_item ranked(const struct tt_grants *grants, uint32_t line)
 {
-    struct tt_heap_item item = pools->lines[line].waiters.items[0];
+    struct tt_heap_item item = grants->lines[line].waiters.items[0];
     item.id = line;
     return item;
 }
 
-static void open_line(struct tt_pools *pools, uint32_t line)
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+static void open_line(struct tt_grants *grants, uint32_t line)
 {
-    pools->lines[line].parked = NOWHERE;
-    tt_heap_push(&pools->open, pools->line_places, ranked(pools, line));
+    grants->lines[line].parked = NOWHERE;
+    tt_heap_push(&grants->open, grants->line_places, ranked(grants, line));
 }
 
-static void park_line(struct tt_pools *pools, uint32_t line, uint32_t at)
+static void park_line(struct tt_grants *grants, uint32_t line, uint32_t at)
 {
-    pools->lines[line].parked = at;
-    tt_heap_push(&pools->pools[at].parked, pools->line_places, ranked(pools, line));
+    grants->lines[line].parked = at;
+    tt_heap_push(&grants->pools[at].parked, grants->line_places, ranked(grants, line));
 }
 
 /* Takes a line from where it stands, if it stands anywhere. */
-static void lift_line(struct tt_pools *pools, uint32_t at)
+static void lift_line(struct tt_grants *grants, uint32_t at)
 {
-    uint32_t place = pools->line_places[at], parked = pools->lines[at].parked;
+    uint32_t place = grants->line_places[at], parked = grants->lines[at].parked;
     if (!place)
         return;
     if (parked == NOWHERE) {
-        tt_heap_remove(&pools->open, pools->line_places, at);
+        tt_heap_remove(&grants->open, grants->line_places, at);
         return;
     }
-    tt_heap_remove(&pools->pools[parked].parked, pools->line_places, at);
-    pools->lines[at].parked = NOWHERE;
+    tt_heap_remove(&grants->pools[parked].parked, grants->line_places, at);
+    grants->lines[at].parked = NOWHERE;
     if (place == 1) /* the next one need not be short */
-        mark_freed(pools, parked);
+        mark_freed(grants, parked);
 }
 
-static void enter(struct tt_pools *pools, uint32_t waiter)
+static void enter(struct tt_grants *grants, uint32_t waiter)
 {
-    if (waiter < pools->waiter_capacity)
+    if (waiter < grants->waiter_capacity)
         return;
-    uint32_t old = pools->waiter_capacity;
+    uint32_t old = grants->waiter_capacity;
     uint32_t capacity = waiter < 16 ? 16 : waiter + waiter / 2;
-    pools->waiters = tt_reallocarray(pools->waiters, capacity, sizeof *pools->waiters);
-    pools->waiter_places =
-        tt_reallocarray(pools->waiter_places, capacity, sizeof *pools->waiter_places);
+    grants->waiters = tt_reallocarray(grants->waiters, capacity, sizeof *grants->waiters);
+    grants->waiter_places =
+        tt_reallocarray(grants->waiter_places, capacity, sizeof *grants->waiter_places);
     for (uint32_t i = old; i < capacity; i++) {
-        pools->waiters[i] = (struct waiter){0};
-        pools->waiter_places[i] = 0;
+        grants->waiters[i] = (struct waiter){0};
+        grants->waiter_places[i] = 0;
     }
-    pools->waiter_capacity = capacity;
+    grants->waiter_capacity = capacity;
 }
 
-void tt_pools_wait(struct tt_pools *pools, uint32_t waiter, uint32_t set, uint64_t priority,
-                   uint32_t order)
+void tt_grants_wait(struct tt_grants *grants, uint32_t waiter, uint32_t set, uint64_t priority,
+                    uint32_t order)
 {
-    enter(pools, waiter);
-    pools->waiters[waiter] = (struct waiter){.line = set & 0x7fffffffu};
-    tt_heap_push(&pools->lines[set].waiters, pools->waiter_places,
+    enter(grants, waiter);
+    grants->waiters[waiter] = (struct waiter){.line = set & 0x7fffffffu};
+    tt_heap_push(&grants->lines[set].waiters, grants->waiter_places,
                  (struct tt_heap_item){.key = ~priority, .order = order, .id = waiter});
-    if (pools->lines[set].waiters.items[0].id != waiter)
+    if (grants->lines[set].waiters.items[0].id != waiter)
         return;
-    lift_line(pools, set);
-    open_line(pools, set);
+    lift_line(grants, set);
+    open_line(grants, set);
 }
 
-void tt_pools_leave(struct tt_pools *pools, uint32_t waiter)
+void tt_grants_leave(struct tt_grants *grants, uint32_t waiter)
 {
-    if (!tt_pools_waiting(pools, waiter))
+    if (!tt_grants_waiting(grants, waiter))
         return;
-    uint32_t at = pools->waiters[waiter].line;
-    struct line *line = &pools->lines[at];
+    uint32_t at = grants->waiters[waiter].line;
+    struct line *line = &grants->lines[at];
     bool first = line->waiters.items[0].id == waiter;
     if (first)
-        lift_line(pools, at);
-    tt_heap_remove(&line->waiters, pools->waiter_places, waiter);
+        lift_line(grants, at);
+    tt_heap_remove(&line->waiters, grants->waiter_places, waiter);
     if (first && line->waiters.count)
-        open_line(pools, at);
+        open_line(grants, at);
 }
 
 /* The best line that may be able to go; NOWHERE: none. */
-static uint32_t candidate(struct tt_pools *pools)
+static uint32_t candidate(struct tt_grants *grants)
 {
-    const struct tt_heap_item *best = pools->open.count ? &pools->open.items[0] : NULL;
-    for (uint32_t i = 0; i < pools->freed_count;) {
-        struct pool *pool = &pools->pools[pools->freed[i]];
+    const struct tt_heap_item *best = grants->open.count ? &grants->open.items[0] : NULL;
+    for (uint32_t i = 0; i < grants->freed_count;) {
+        struct pool *pool = &grants->pools[grants->freed[i]];
         if (!pool->parked.count) {
             pool->freed = false;
-            pools->freed[i] = pools->freed[--pools->freed_count];
+            grants->freed[i] = grants->freed[--grants->freed_count];
             continue;
         }
         if (!best || tt_heap_before(&pool->parked.items[0], best))
@@ -325,83 +226,109 @@ static uint32_t candidate(struct tt_pools *pools)
 }
 
 /* The first of the line's pools that is short for its head; NOWHERE: it can go. */
-static uint32_t shortage(const struct tt_pools *pools, uint32_t at)
+static uint32_t shortage(const struct tt_grants *grants, uint32_t at)
 {
-    const struct line *line = &pools->lines[at];
-    for (uint32_t i = 0; i < line->count; i++) {
-        const struct pool *pool = &pools->pools[line->parts[i].pool];
-        if (room(pool) < line->parts[i].amount)
-            return line->parts[i].pool;
-        if (pool->parked.count && pool->parked.items[0].id != at &&
-            tt_heap_before(&pool->parked.items[0], &line->waiters.items[0]))
-            return line->parts[i].pool;
+    const struct tt_needed_set *set = &grants->needs.sets[at];
+    for (uint32_t i = 0; i < set->count; i++) {
+        uint32_t at_pool = set->parts[i].pool;
+        const struct tt_heap *parked = &grants->pools[at_pool].parked;
+        if (room(grants, at_pool) < set->parts[i].amount)
+            return at_pool;
+        if (parked->count && parked->items[0].id != at &&
+            tt_heap_before(&parked->items[0], &grants->lines[at].waiters.items[0]))
+            return at_pool;
     }
     return NOWHERE;
 }
 
-static void clear_freed(struct tt_pools *pools, uint32_t pool)
+static void clear_freed(struct tt_grants *grants, uint32_t pool)
 {
     uint32_t i = 0;
-    while (pools->freed[i] != pool)
+    while (grants->freed[i] != pool)
         i++;
-    pools->freed[i] = pools->freed[--pools->freed_count];
-    pools->pools[pool].freed = false;
+    grants->freed[i] = grants->freed[--grants->freed_count];
+    grants->pools[pool].freed = false;
 }
 
-bool tt_pools_next(struct tt_pools *pools, uint32_t *waiter)
+static void take(struct tt_grants *grants, uint32_t at)
 {
-    for (uint32_t at; (at = candidate(pools)) != NOWHERE;) {
-        struct line *line = &pools->lines[at];
-        uint32_t lack = shortage(pools, at);
+    const struct tt_needed_set *set = &grants->needs.sets[at];
+    for (uint32_t i = 0; i < set->count; i++)
+        grants->pools[set->parts[i].pool].used += set->parts[i].amount;
+}
+
+static void give_back(struct tt_grants *grants, uint32_t at)
+{
+    const struct tt_needed_set *set = &grants->needs.sets[at];
+    for (uint32_t i = 0; i < set->count; i++) {
+        grants->pools[set->parts[i].pool].used -= set->parts[i].amount;
+        mark_freed(grants, set->parts[i].pool);
+    }
+}
+
+bool tt_grants_next(struct tt_grants *grants, uint32_t *waiter)
+{
+    for (uint32_t at; (at = candidate(grants)) != NOWHERE;) {
+        struct line *line = &grants->lines[at];
+        uint32_t lack = shortage(grants, at);
         if (lack != NOWHERE && lack == line->parked) {
-            clear_freed(pools, lack);
+            clear_freed(grants, lack);
             continue;
         }
-        lift_line(pools, at);
+        lift_line(grants, at);
         if (lack != NOWHERE) {
-            park_line(pools, at, lack);
+            park_line(grants, at, lack);
             continue;
         }
         *waiter = line->waiters.items[0].id;
-        tt_heap_remove(&line->waiters, pools->waiter_places, *waiter);
-        pools->waiters[*waiter].holds = true;
-        for (uint32_t i = 0; i < line->count; i++)
-            pools->pools[line->parts[i].pool].used += line->parts[i].amount;
+        tt_heap_remove(&line->waiters, grants->waiter_places, *waiter);
+        grants->waiters[*waiter].holds = true;
+        take(grants, at);
         if (line->waiters.count)
-            open_line(pools, at);
+            open_line(grants, at);
         return true;
     }
     return false;
 }
 
-void tt_pools_release(struct tt_pools *pools, uint32_t waiter)
+void tt_grants_release(struct tt_grants *grants, uint32_t waiter)
 {
-    const struct line *line = &pools->lines[pools->waiters[waiter].line];
-    pools->waiters[waiter] = (struct waiter){0};
-    for (uint32_t i = 0; i < line->count; i++) {
-        pools->pools[line->parts[i].pool].used -= line->parts[i].amount;
-        mark_freed(pools, line->parts[i].pool);
-    }
+    give_back(grants, grants->waiters[waiter].line);
+    grants->waiters[waiter] = (struct waiter){0};
 }
 
-bool tt_pools_waiting(const struct tt_pools *pools, uint32_t waiter)
+void tt_grants_keep(struct tt_grants *grants, uint32_t waiter, uint32_t set)
 {
-    return waiter < pools->waiter_capacity && pools->waiter_places[waiter] != 0;
+    give_back(grants, grants->waiters[waiter].line);
+    take(grants, set);
+    grants->waiters[waiter].line = set & 0x7fffffffu;
 }
 
-bool tt_pools_holds(const struct tt_pools *pools, uint32_t waiter)
+bool tt_grants_waiting(const struct tt_grants *grants, uint32_t waiter)
 {
-    return waiter < pools->waiter_capacity && pools->waiters[waiter].holds;
+    return waiter < grants->waiter_capacity && grants->waiter_places[waiter] != 0;
 }
 
-bool tt_pools_use(const struct tt_pools *pools, const char *key, uint32_t *used, uint32_t *limit)
+bool tt_grants_holds(const struct tt_grants *grants, uint32_t waiter)
 {
-    uint32_t at = tt_names_find(pools->keys, key);
+    return waiter < grants->waiter_capacity && grants->waiters[waiter].holds;
+}
+
+bool tt_grants_use(const struct tt_grants *grants, const char *key, uint32_t *used, uint32_t *limit)
+{
+    uint32_t at = tt_names_find(grants->needs.keys, key);
     if (at == TT_NO_NAME)
         return false;
     if (used)
-        *used = pools->pools[at].used;
+        *used = grants->pools[at].used;
     if (limit)
-        *limit = pools->pools[at].limit;
+        *limit = grants->needs.pools[at].limit;
     return true;
+}
+
+void tt_grants_limit(struct tt_grants *grants, uint32_t set, uint32_t limit)
+{
+    uint32_t at = grants->needs.sets[set].parts[0].pool;
+    grants->needs.pools[at].limit = limit;
+    mark_freed(grants, at);
 }

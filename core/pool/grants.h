@@ -1,54 +1,51 @@
-/* Counting pools: how much of a thing may be in use at once. `-j` is one pool, every environment
- * with a `limit` is one, a named resource is one. Pure: who may go on is answered, nobody is
- * called.
+/* Who may go on: counting pools, and who waits for what in them. `-j` is one pool, every
+ * environment with a `limit` is one, a named resource is one. Pure: who may go on is answered,
+ * nobody is called.
  *
- * A waiter (a small dense number, a task's index) asks for a set of pools and gets all of it or
- * nothing. Waiters are ranked: higher priority first, then lower order. A waiter that cannot go
- * waits at one pool that is short of what it wants, and nobody of lower rank overtakes it *there*;
- * at all other pools others pass freely, so that a full host never blocks those who go elsewhere.
+ * A waiter (a small dense number) asks for a set of pools and gets all of it or nothing. Waiters
+ * are ranked: higher priority first, then lower order. A waiter that cannot go waits at one pool
+ * that is short of what it wants, and nobody of lower rank overtakes it *there*; at all other pools
+ * others pass freely, so that a full host never blocks those who go elsewhere.
  *
  * Cost: O(log n) a grant, however many wait and however many different sets there are. One thread.
  */
 #ifndef TT_GRANTS_H
 #define TT_GRANTS_H
 
+#include "core/pool/needs.h"
+
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
-struct tt_error;
-struct tt_pools;
+struct tt_grants;
 
-/* How much a task takes of a pool. */
-struct tt_pool_need {
-    const char *key; /* the pool's identity: an environment's text form, a resource's name */
-    uint32_t amount; /* how much of it; 0 counts as 1 */
-    uint32_t limit;  /* how much there is; 0: not stated here */
-};
+struct tt_grants *tt_grants_new(void);
+void tt_grants_free(struct tt_grants *grants);
 
-struct tt_pools *tt_pools_new(void);
-void tt_pools_free(struct tt_pools *pools);
-
-/* The number of the set of these pools, the same for the same needs in any order. A key named twice
- * adds up. Pools come to be when first named; one whose limit nobody stated is unlimited. Refused
- * (-TT_INVALID, nothing changed): a limit other than the one stated before, more than there is. */
-int tt_pools_set(struct tt_pools *pools, const struct tt_pool_need *needs, size_t count,
-                 uint32_t *set, struct tt_error **err);
+/* The number of a set, as tt_needs_set gives it. Of two limits of one pool the smaller one holds.
+ */
+int tt_grants_set(struct tt_grants *grants, const struct tt_pool_need *list, size_t count,
+                  uint32_t *set, struct tt_error **err);
+/* The first pool of the set has that limit from now on (0: none), whatever was stated. Below what
+ * is in use nothing new is granted until it fits. */
+void tt_grants_limit(struct tt_grants *grants, uint32_t set, uint32_t limit);
 
 /* The waiter stands in line for a set. It waits for one set at a time and holds none meanwhile. */
-void tt_pools_wait(struct tt_pools *pools, uint32_t waiter, uint32_t set, uint64_t priority,
-                   uint32_t order);
+void tt_grants_wait(struct tt_grants *grants, uint32_t waiter, uint32_t set, uint64_t priority,
+                    uint32_t order);
 /* It leaves the line with nothing. Not waiting is fine. */
-void tt_pools_leave(struct tt_pools *pools, uint32_t waiter);
+void tt_grants_leave(struct tt_grants *grants, uint32_t waiter);
 /* The best waiter that can have its set now; it holds it from here on. False when none can. */
-bool tt_pools_next(struct tt_pools *pools, uint32_t *waiter);
+bool tt_grants_next(struct tt_grants *grants, uint32_t *waiter);
 /* Gives back what the waiter holds. */
-void tt_pools_release(struct tt_pools *pools, uint32_t waiter);
+void tt_grants_release(struct tt_grants *grants, uint32_t waiter);
+/* Gives back all that the waiter holds but this set, which is a part of it. */
+void tt_grants_keep(struct tt_grants *grants, uint32_t waiter, uint32_t set);
 
-bool tt_pools_waiting(const struct tt_pools *pools, uint32_t waiter);
-bool tt_pools_holds(const struct tt_pools *pools, uint32_t waiter);
+bool tt_grants_waiting(const struct tt_grants *grants, uint32_t waiter);
+bool tt_grants_holds(const struct tt_grants *grants, uint32_t waiter);
 /* What is in use of the pool of that key now, and its limit (0: none); false when there is no such
  * pool. Either pointer may be NULL. */
-bool tt_pools_use(const struct tt_pools *pools, const char *key, uint32_t *used, uint32_t *limit);
+bool tt_grants_use(const struct tt_grants *grants, const char *key, uint32_t *used,
+                   uint32_t *limit);
 
 #endif

@@ -97,7 +97,7 @@ static int find_set(struct tt_run *run, const struct tt_task_spec *spec, uint32_
             rc = tt_fail(err, TT_INVALID, "a pool has no name");
     }
     if (!rc)
-        rc = tt_pools_set(run->pools, needs, spec->pool_count + 1, set, err);
+        rc = tt_needs_set(&run->needs, needs, spec->pool_count + 1, set, err);
     free(needs);
     return rc;
 }
@@ -125,6 +125,7 @@ static int add_one(struct tt_run *run, const struct tt_task_spec *spec, struct t
         .has_health = spec->has_health,
         .has_output = spec->has_output,
         .has_rollback = spec->has_rollback,
+        .health_is_code = spec->health_is_code,
         .selected = true,
         .retry = spec->retry,
         .health = {spec->health.retries, spec->health.interval, spec->health.timeout},

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+enum { batch = 4096 }; /* effects that are handed over at once, about */
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 struct tt_run *tt_run_new(const struct tt_run_options *options)
@@ -11,7 +13,6 @@ struct tt_run *tt_run_new(const struct tt_run_options *options)
     struct tt_run *run = tt_zalloc(sizeof *run);
     run->on_failure = options->on_failure;
     run->rollback = options->rollback;
-    run->jobs = options->jobs;
     run->random.state = options->seed;
     run->only_count = options->only_count;
     run->only = tt_reallocarray(NULL, options->only_count, sizeof *run->only);
@@ -20,13 +21,13 @@ struct tt_run *tt_run_new(const struct tt_run_options *options)
     run->names = tt_names_new();
     run->group_names = tt_names_new();
     run->dag = tt_dag_new();
-    run->pools = tt_pools_new();
-    run->sched = tt_sched_new(run->dag, run->pools);
+    tt_needs_init(&run->needs, TT_LIMITS_REFUSED);
+    run->sched = tt_sched_new(run->dag);
     run->started = run->ended = -1;
     /* The first pool of all, so that it is also the first of every set; no environment has an empty
      * name. */
-    struct tt_pool_need jobs = {.key = "", .amount = 1, .limit = run->jobs};
-    tt_pools_set(run->pools, &jobs, 1, &run->jobs_set, NULL);
+    struct tt_pool_need jobs = {.key = "", .amount = 1};
+    tt_needs_set(&run->needs, &jobs, 1, &run->jobs_set, NULL);
     return run;
 }
 
@@ -39,7 +40,7 @@ void tt_run_free(struct tt_run *run)
     for (uint32_t i = 0; i < run->count; i++)
         free(run->tasks[i].message);
     tt_sched_free(run->sched);
-    tt_pools_free(run->pools);
+    tt_needs_clear(&run->needs);
     tt_dag_free(run->dag);
     tt_names_free(run->names);
     tt_names_free(run->group_names);
@@ -68,14 +69,15 @@ void tt_tasks_push(struct tasks *tasks, uint32_t task)
 
 struct tt_effect *tt_run_emit(struct tt_run *run, enum tt_effect_type type, uint32_t task)
 {
-    if (run->effect_last == run->effect_capacity) {
+    if (run->effect_count == run->effect_capacity) {
         run->effect_capacity = run->effect_capacity ? run->effect_capacity * 2 : 32;
         run->effects = tt_reallocarray(run->effects, run->effect_capacity, sizeof *run->effects);
     }
-    struct tt_effect *effect = &run->effects[run->effect_last++];
+    struct tt_effect *effect = &run->effects[run->effect_count++];
     *effect = (struct tt_effect){.type = type,
                                  .task = task,
                                  .run_status = run->status,
+                                 .set = TT_NO_SET,
                                  .deadline = TT_NEVER,
                                  .at = TT_NEVER,
                                  .now = run->now,
@@ -90,14 +92,11 @@ struct tt_effect *tt_run_emit(struct tt_run *run, enum tt_effect_type type, uint
     return effect;
 }
 
-bool tt_run_next(struct tt_run *run, struct tt_effect *effect)
+static void forget_taken(struct tt_run *run)
 {
-    if (run->effect_first == run->effect_last)
-        return false;
-    *effect = run->effects[run->effect_first++];
-    if (run->effect_first == run->effect_last)
-        run->effect_first = run->effect_last = 0;
-    return true;
+    if (run->effects_taken)
+        run->effect_count = 0;
+    run->effects_taken = false;
 }
 
 /* ---- time ------------------------------------------------------------------------------------ */
@@ -133,34 +132,29 @@ static bool fire_due(struct tt_run *run)
     return any;
 }
 
-/* What every event ends with: all that can go on does. Ends of tasks that have nothing to do come
- * about in here, so it goes round until nothing happens any more. */
-static void go_on(struct tt_run *run)
+/* What every input ends with: all that can go on does. Ends of tasks that have nothing to do come
+ * about in here, so it goes round until nothing happens any more; or until there are so many
+ * effects that they are handed over first (a hundred thousand tasks may be ready at once). */
+static void go_on(struct tt_run *run, size_t most)
 {
     uint32_t task;
+    run->unfinished = true;
     for (bool moved = true; moved;) {
         moved = fire_due(run);
         while (tt_sched_ready(run->sched, &task)) {
             moved = true;
             if (run->tasks[task].stage == STAGE_WAITING)
                 tt_task_ready(run, task);
-        }
-        if (tt_sched_next(run->sched, &task)) {
-            moved = true;
-            tt_task_attempt(run, task);
+            if (run->effect_count >= most)
+                return;
         }
     }
+    run->unfinished = false;
     if (run->unended == 0)
         tt_run_wind_up(run);
 }
 
-/* ---- events ---------------------------------------------------------------------------------- */
-
-static void set_now(struct tt_run *run, int64_t now)
-{
-    if (now > run->now)
-        run->now = now;
-}
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
 /* Marks those of `only` and all that they need; the others have no part in this run. */
 static int select_tasks(struct tt_run *run, struct tt_error **err)
@@ -202,7 +196,7 @@ static int select_tasks(struct tt_run *run, struct tt_error **err)
     return 0;
 }
 
-int tt_run_start(struct tt_run *run, int64_t now, struct tt_error **err)
+static int start(struct tt_run *run, struct tt_error **err)
 {
     if (run->status != TT_RUN_PENDING)
         return tt_fail(err, TT_INVALID, "the run has begun already");
@@ -211,46 +205,110 @@ int tt_run_start(struct tt_run *run, int64_t now, struct tt_error **err)
     int rc = run->only_count ? select_tasks(run, err) : 0;
     if (rc)
         return rc;
-    run->now = run->started = now;
+    run->started = run->now;
     run->status = TT_RUN_RUNNING;
-    go_on(run);
     return 0;
 }
 
-int tt_run_ended(struct tt_run *run, int64_t now, const struct tt_op_end *end,
-                 struct tt_error **err)
+/* The task that an operation belongs to; TT_NO_TASK when there is none. */
+static uint32_t task_of(const struct tt_run *run, uint64_t op)
 {
-    uint32_t task = (uint32_t)(end->op >> 32);
-    if (run->status != TT_RUN_RUNNING || task >= run->count || tt_task_op(run, task) != end->op ||
-        (run->tasks[task].stage != STAGE_OPERATING &&
-         run->tasks[task].rollback != TT_ROLLBACK_RUNNING))
+    uint32_t task = (uint32_t)(op >> 32);
+    return task < run->count ? task : TT_NO_TASK;
+}
+
+static int op_ended(struct tt_run *run, const struct tt_input *end, struct tt_error **err)
+{
+    uint32_t t = task_of(run, end->op);
+    const struct task *task = t == TT_NO_TASK ? NULL : &run->tasks[t];
+    if (!task || tt_task_op(run, t) != end->op ||
+        (task->stage != STAGE_OPERATING && task->rollback != TT_ROLLBACK_RUNNING))
         return tt_fail(err, TT_INVALID, "operation %llx does not run", (unsigned long long)end->op);
-    if (end->added_count && run->tasks[task].phase != TT_PHASE_RUN)
+    if (end->added_count && task->phase != TT_PHASE_RUN)
         return tt_fail(err, TT_INVALID, "only a task's run operation can add tasks");
-    set_now(run, now);
-    if (run->tasks[task].rollback == TT_ROLLBACK_RUNNING)
-        tt_rollback_ended(run, task, &end->outcome);
+    if (task->rollback == TT_ROLLBACK_RUNNING)
+        tt_rollback_ended(run, t, &end->outcome);
     else
-        tt_task_op_ended(run, task, end);
-    go_on(run);
+        tt_task_op_ended(run, t, end);
     return 0;
 }
 
-void tt_run_tick(struct tt_run *run, int64_t now)
+static int granted(struct tt_run *run, const struct tt_input *grant, struct tt_error **err)
 {
-    if (run->status != TT_RUN_RUNNING)
-        return;
-    set_now(run, now);
-    go_on(run);
+    uint32_t task = task_of(run, grant->op);
+    if (task == TT_NO_TASK)
+        return tt_fail(err, TT_INVALID, "nobody asked for %llx", (unsigned long long)grant->op);
+    tt_task_granted(run, task, grant);
+    return 0;
 }
 
-void tt_run_cancel(struct tt_run *run, int64_t now)
+static int revoked(struct tt_run *run, const struct tt_input *end, struct tt_error **err)
 {
-    if (run->status != TT_RUN_RUNNING || run->interrupted || !run->unended)
+    uint32_t task = task_of(run, end->op);
+    if (task == TT_NO_TASK || end->outcome.kind == TT_OK)
+        return tt_fail(err, TT_INVALID, "%llx holds nothing", (unsigned long long)end->op);
+    if (run->tasks[task].holds && tt_task_claim(run, task) == end->op)
+        tt_task_revoked(run, task, &end->outcome);
+    return 0;
+}
+
+static void cancel(struct tt_run *run)
+{
+    if (run->interrupted || !run->unended)
         return;
-    set_now(run, now);
     run->interrupted = true;
     run->interrupted_first = run->failures.count == 0;
     tt_run_stop(run, STOP_CANCEL);
-    go_on(run);
+}
+
+static int hear(struct tt_run *run, const struct tt_input *input, struct tt_error **err)
+{
+    switch (input->type) {
+    case TT_IN_STARTED:
+        return start(run, err);
+    case TT_IN_GRANTED:
+        return granted(run, input, err);
+    case TT_IN_REVOKED:
+        return revoked(run, input, err);
+    case TT_IN_ENDED:
+        return op_ended(run, input, err);
+    case TT_IN_CANCELLED:
+        cancel(run);
+        return 0;
+    case TT_IN_TICK:
+        return 0;
+    }
+    return tt_fail(err, TT_INVALID, "there is no input of type %d", (int)input->type);
+}
+
+int tt_run_tell(struct tt_run *run, const struct tt_input *input, struct tt_error **err)
+{
+    forget_taken(run);
+    if (run->unfinished)
+        go_on(run, SIZE_MAX);
+    if (run->status != TT_RUN_RUNNING && input->type != TT_IN_STARTED) {
+        if (input->type == TT_IN_ENDED)
+            return tt_fail(err, TT_INVALID, "operation %llx does not run",
+                           (unsigned long long)input->op);
+        return 0;
+    }
+    int64_t before = run->now;
+    if (input->now > run->now)
+        run->now = input->now;
+    int rc = hear(run, input, err);
+    if (rc < 0)
+        run->now = before;
+    else
+        go_on(run, batch);
+    return rc;
+}
+
+size_t tt_run_take(struct tt_run *run, const struct tt_effect **effects)
+{
+    forget_taken(run);
+    if (!run->effect_count && run->unfinished)
+        go_on(run, batch);
+    *effects = run->effects;
+    run->effects_taken = true;
+    return run->effect_count;
 }

@@ -1,20 +1,25 @@
 /* A workflow's run: every task's whole life as one state machine. Pure: no I/O, no clock, no
- * randomness of its own. Events and the time go in, effects come out.
+ * randomness of its own. Inputs go in, effects come out.
  *
  *     tt_run_add(run, specs, n, …)                 the tasks, checked
- *     tt_run_start(run, now, …)
+ *     tt_run_tell(run, &started, …)
  *     for (;;) {
- *         while (tt_run_next(run, &effect)) …      carry out, and tell whoever watches
+ *         while ((count = tt_run_take(run, &effects)))     a batch: carry out, tell who watches
  *         if (tt_run_status(run) != TT_RUN_RUNNING) break;
- *         … wait for an operation's end, or until tt_run_wake_at(run) …
- *         tt_run_ended(run, now, &end) | tt_run_tick(run, now) | tt_run_cancel(run, now)
+ *         … wait for an operation's end, a grant, or until tt_run_wake_at(run) …
+ *         tt_run_tell(run, &input, …)
  *     }
  *
- * The same calls with the same times on the same options yield the same effects, each of them: a
- * journal of the events rebuilds the state, and a virtual clock simulates it. Reports, JSON, live
- * views and history are folds over the effects (or read the state at the end).
+ * All that decides about a run is in its options, its tasks and its inputs, and each of those can
+ * be written down (core/journal/codec.h). The same ones yield the same effects, each of them: a
+ * journal of the inputs rebuilds the state, and a virtual clock simulates it. Effects come in
+ * batches, so that what led to them can be made durable before any is carried out. Reports, JSON,
+ * live views and history are folds over inputs and effects.
  *
  * A task's life:  (needs and after have ended) → when → its slots → input → run → health → output
+ *   - Slots are places in pools: its job, one of those that `-j` allows, and those that its spec
+ *     names. The run owns no pool: it asks (TT_FX_ACQUIRE), is told (TT_IN_GRANTED), and gives back
+ *     (TT_FX_RELEASE); who grants decides between runs, too (core/pool/limits.h).
  *   - when holds no slot and has the attempt's timeout to itself. False: the task is skipped, and
  *     those that need it too. If it fails the task has failed, without an attempt.
  *   - A failure of input or run is tried again as its policy says; back-off holds no slot.
@@ -29,17 +34,18 @@
  * When all has ended and something failed, or the run was cancelled, every task whose run operation
  * had begun and that has a rollback is compensated, one at a time, the last to end first.
  *
- * An operation that is cancelled still ends by tt_run_ended, and what that reports counts: one that
+ * An operation that is cancelled still ends by TT_IN_ENDED, and what that reports counts: one that
  * ended well is not undone, a task of which nothing is left to do is `completed`; if health or
  * output were still to come they are not begun, and it is `cancelled`.
  *
- * One thread. All times are ms on the caller's monotonic clock; a time before the last one counts
- * as the last one. */
+ * One thread. All times are ms of *run time*: 0 is the run's beginning, and what is between two
+ * processes that carry it on is the caller's to say. A time before the last one counts as the last
+ * one. */
 #ifndef TT_RUN_H
 #define TT_RUN_H
 
 #include "core/base/error.h"
-#include "core/pool/grants.h"
+#include "core/pool/needs.h"
 #include "core/run/dag.h"
 #include "core/run/retry.h"
 
@@ -62,7 +68,6 @@ enum tt_rollback_mode {
 };
 
 struct tt_run_options {
-    uint32_t jobs; /* tasks at once; 0: no limit */
     enum tt_on_failure on_failure;
     enum tt_rollback_mode rollback;
     uint64_t seed;           /* for the jitter */
@@ -90,9 +95,11 @@ struct tt_task_spec {
         int64_t interval; /* ms between two */
         int64_t timeout;  /* ms for each; 0: none of its own */
     } health;
-    const struct tt_pool_need *pools; /* beside the run's jobs */
+    const struct tt_pool_need *pools; /* beside the run's job: while its commands may run */
     size_t pool_count;
-    uint32_t weight; /* its part of a path's length; 0 counts as 1 */
+    bool health_is_code; /* its health check is no command: the pools are given back before it,
+                            since commands that the code runs take places themselves */
+    uint32_t weight;     /* its part of a path's length; 0 counts as 1 */
 };
 
 struct tt_run *tt_run_new(const struct tt_run_options *options);
@@ -105,10 +112,6 @@ void tt_run_free(struct tt_run *run);
 int tt_run_add(struct tt_run *run, const struct tt_task_spec *specs, size_t count, size_t *culprit,
                struct tt_error **err);
 
-/* Begins. -TT_INVALID, and nothing has begun, when there is no task or `only` names one that does
- * not exist. */
-int tt_run_start(struct tt_run *run, int64_t now, struct tt_error **err);
-
 /* What became of an operation. */
 struct tt_outcome {
     enum tt_kind kind; /* TT_OK: it succeeded */
@@ -118,26 +121,46 @@ struct tt_outcome {
                           only repeats it. */
 };
 
-struct tt_op_end {
-    uint64_t op; /* as it was begun */
+enum tt_input_type {
+    /* The run begins. Refused when there is no task, or `only` names one that does not exist. */
+    TT_IN_STARTED,
+    /* It is `now`: what was waiting for that goes on. */
+    TT_IN_TICK,
+    /* What TT_FX_ACQUIRE asked for as `op` is held now; or, when the outcome is no success, never
+     * will be: the task fails by that. A grant that nobody wants any more is given back. */
+    TT_IN_GRANTED,
+    /* What was granted as `op` is not held any more, and why (kind `expired`): the attempt that
+     * holds it is cancelled and has failed by that. */
+    TT_IN_REVOKED,
+    /* The operation `op` has ended. Refused when no such operation runs. */
+    TT_IN_ENDED,
+    /* Somebody asked for it to stop: what runs is cancelled, and what started is compensated.
+     * Again, or when compensation has begun, or before the start or after the end, it changes
+     * nothing. */
+    TT_IN_CANCELLED
+};
+
+/* What an operation yielded beside its outcome, as data; the run only passes it by, so that one
+ * input is all there is to write down: core/journal/yield.h. */
+struct tt_yield;
+
+struct tt_input {
+    enum tt_input_type type;
+    int64_t now;
+    uint64_t op; /* as it was begun or asked for */
     struct tt_outcome outcome;
+    const struct tt_yield *yield; /* of TT_IN_ENDED, or NULL */
     /* Tasks that this run operation added. They join as one batch if it succeeded, and are dropped
      * if not; if their check fails, the attempt fails with `invalid` (which is never tried again).
-     * Only of phase run. */
+     * Only of TT_IN_ENDED and phase run. */
     const struct tt_task_spec *added;
     size_t added_count;
 };
 
-/* An operation has ended. -TT_INVALID when no such operation runs; nothing changes then. */
-int tt_run_ended(struct tt_run *run, int64_t now, const struct tt_op_end *end,
-                 struct tt_error **err);
-/* It is `now`: what was waiting for that goes on. */
-void tt_run_tick(struct tt_run *run, int64_t now);
-/* Somebody asked for it to stop: what runs is cancelled, and what started is compensated. Again, or
- * when compensation has begun, or before the start or after the end, it changes nothing. */
-void tt_run_cancel(struct tt_run *run, int64_t now);
+/* Tells it that. -TT_INVALID when it is refused; nothing has changed then. */
+int tt_run_tell(struct tt_run *run, const struct tt_input *input, struct tt_error **err);
 
-/* When tt_run_tick is next of use; TT_NEVER: not before an event. */
+/* When TT_IN_TICK is next of use; TT_NEVER: not before another input. */
 int64_t tt_run_wake_at(const struct tt_run *run);
 
 /* ---- what comes out ------------------------------------------------------------------------- */
@@ -174,8 +197,12 @@ enum tt_run_status {
 
 enum tt_effect_type {
     /* orders */
-    TT_FX_BEGIN,  /* begin an operation: op task phase attempt check deadline */
-    TT_FX_CANCEL, /* stop it, and report its end when it has ended: op task phase */
+    TT_FX_BEGIN,   /* begin an operation: op task phase attempt check deadline */
+    TT_FX_CANCEL,  /* stop it, and report its end when it has ended: op task phase */
+    TT_FX_ACQUIRE, /* wait for this set of pools, and report that it is held: op task set priority
+                    */
+    TT_FX_RELEASE, /* give back what was asked for as op, or stop waiting for it, all but the set
+                      (TT_NO_SET: all): op task set */
     /* notes: nothing to do, somebody may want to know */
     TT_FX_TASKS_ADDED,      /* task (whose function added them) first count */
     TT_FX_TASK_STARTED,     /* its first attempt begins: task */
@@ -194,11 +221,14 @@ struct tt_effect {
     enum tt_task_status status;
     enum tt_run_status run_status;
     uint32_t task;
-    uint32_t attempt; /* counts from 1; 0 before the first */
-    uint32_t check;   /* of health: which check of this attempt, from 1 */
-    uint32_t first;   /* index of the first added task */
-    uint32_t count;   /* how many */
-    uint64_t op;      /* unique in the run, never 0 */
+    uint32_t attempt;  /* counts from 1; 0 before the first */
+    uint32_t check;    /* of health: which check of this attempt, from 1 */
+    uint32_t first;    /* index of the first added task */
+    uint32_t count;    /* how many */
+    uint64_t op;       /* unique in the run, never 0 */
+    uint32_t set;      /* number of a set of pools: tt_run_needs */
+    uint64_t priority; /* the task's longest remaining path: the greater goes first, then the lower
+                          index */
     int64_t deadline; /* absolute; TT_NEVER: none. The driver ends the operation then, as timeout */
     int64_t limit;    /* the length of time that this deadline stands for: what people are told */
     int64_t at;       /* when */
@@ -207,8 +237,13 @@ struct tt_effect {
     const char *message; /* what the core itself found wrong, else NULL; the run's, lives as long */
 };
 
-/* Takes the oldest effect; false when there is none. */
-bool tt_run_next(struct tt_run *run, struct tt_effect *effect);
+/* Takes the next batch of effects, in order: how many; 0 when there are none until the run is told
+ * something. They stay where they are until it is asked or told again. */
+size_t tt_run_take(struct tt_run *run, const struct tt_effect **effects);
+
+#define TT_NO_SET UINT32_MAX
+/* The table of sets of pools that its tasks need. The key "" is the run's own jobs. */
+const struct tt_needs *tt_run_needs(const struct tt_run *run);
 
 /* "completed", "rolled_back" …: the words of reports and JSON. */
 const char *tt_task_status_name(enum tt_task_status status);
@@ -223,7 +258,7 @@ uint32_t tt_run_count(const struct tt_run *run); /* tasks */
 uint32_t tt_run_count_of(const struct tt_run *run, enum tt_task_status status);
 int64_t tt_run_started_at(const struct tt_run *run); /* -1: not yet */
 int64_t tt_run_ended_at(const struct tt_run *run);   /* -1: not yet */
-bool tt_run_interrupted(const struct tt_run *run);   /* tt_run_cancel had an effect */
+bool tt_run_interrupted(const struct tt_run *run);   /* TT_IN_CANCELLED had an effect */
 
 /* The task of that name, or TT_NO_TASK. */
 uint32_t tt_run_find(const struct tt_run *run, const char *name);

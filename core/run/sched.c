@@ -8,18 +8,16 @@
 
 struct tt_sched {
     struct tt_dag *dag;
-    struct tt_pools *pools;
     uint32_t *left; /* of each node: predecessors that have not ended; ENDED: it has itself */
     uint32_t count, capacity;
     uint32_t *ready; /* a queue: taken at `first`, filled at `last` */
     uint32_t first, last, ready_capacity;
 };
 
-struct tt_sched *tt_sched_new(struct tt_dag *dag, struct tt_pools *pools)
+struct tt_sched *tt_sched_new(struct tt_dag *dag)
 {
     struct tt_sched *sched = tt_zalloc(sizeof *sched);
     sched->dag = dag;
-    sched->pools = pools;
     return sched;
 }
 
@@ -70,26 +68,6 @@ bool tt_sched_ready(struct tt_sched *sched, uint32_t *node)
     if (sched->first == sched->last)
         sched->first = sched->last = 0;
     return true;
-}
-
-void tt_sched_queue(struct tt_sched *sched, uint32_t node, uint32_t set)
-{
-    tt_pools_wait(sched->pools, node, set, tt_dag_path(sched->dag, node), node);
-}
-
-bool tt_sched_next(struct tt_sched *sched, uint32_t *node)
-{
-    return tt_pools_next(sched->pools, node);
-}
-
-void tt_sched_release(struct tt_sched *sched, uint32_t node)
-{
-    tt_pools_release(sched->pools, node);
-}
-
-void tt_sched_leave(struct tt_sched *sched, uint32_t node)
-{
-    tt_pools_leave(sched->pools, node);
 }
 
 void tt_sched_end(struct tt_sched *sched, uint32_t node)

@@ -19,6 +19,11 @@ uint64_t tt_task_op(const struct tt_run *run, uint32_t task)
     return (uint64_t)task << 32 | run->tasks[task].serial;
 }
 
+uint64_t tt_task_claim(const struct tt_run *run, uint32_t task)
+{
+    return (uint64_t)task << 32 | run->tasks[task].claim;
+}
+
 static void enter_stage(struct tt_run *run, uint32_t t, enum stage stage)
 {
     struct task *task = &run->tasks[t];
@@ -66,15 +71,29 @@ static void operate(struct tt_run *run, uint32_t t, enum tt_phase phase, int64_t
 
 static void queue(struct tt_run *run, uint32_t t)
 {
+    struct task *task = &run->tasks[t];
     enter_stage(run, t, STAGE_QUEUED);
-    tt_sched_queue(run->sched, t, run->tasks[t].set);
+    task->claim = ++task->serial;
+    struct tt_effect *effect = tt_run_emit(run, TT_FX_ACQUIRE, t);
+    effect->op = tt_task_claim(run, t);
+    effect->set = task->set;
+    effect->priority = tt_dag_path(run->dag, t);
 }
 
+static void give_back(struct tt_run *run, uint32_t t, uint64_t claim, uint32_t keep)
+{
+    struct tt_effect *effect = tt_run_emit(run, TT_FX_RELEASE, t);
+    effect->op = claim;
+    effect->set = keep;
+}
+
+/* It neither holds its slots nor stands in line for them any more. */
 static void release(struct tt_run *run, uint32_t t)
 {
-    if (run->tasks[t].holds)
-        tt_sched_release(run->sched, t);
-    run->tasks[t].holds = false;
+    struct task *task = &run->tasks[t];
+    if (task->holds || task->stage == STAGE_QUEUED)
+        give_back(run, t, tt_task_claim(run, t), TT_NO_SET);
+    task->holds = false;
 }
 
 void tt_task_set_status(struct tt_run *run, uint32_t t, enum tt_task_status status)
@@ -90,8 +109,6 @@ static void end(struct tt_run *run, uint32_t t, enum tt_task_status status)
 {
     struct task *task = &run->tasks[t];
     tt_run_timer(run, t, TT_NEVER);
-    if (task->stage == STAGE_QUEUED)
-        tt_sched_leave(run->sched, t);
     release(run, t);
     enter_stage(run, t, STAGE_ENDED);
     tt_task_set_status(run, t, status);
@@ -181,6 +198,9 @@ static bool has_phase(const struct task *task, enum tt_phase phase)
     }
 }
 
+static void attempt_failed(struct tt_run *run, uint32_t t, const struct tt_outcome *outcome,
+                           char *message);
+
 /* Goes on to the first phase from this one on in which there is something to do, or to the end. */
 static void proceed(struct tt_run *run, uint32_t t, enum tt_phase phase)
 {
@@ -191,6 +211,14 @@ static void proceed(struct tt_run *run, uint32_t t, enum tt_phase phase)
         end_cancelled(run, t, &cancelled);
         return;
     }
+    if (phase <= TT_PHASE_OUTPUT && task->revoked) {
+        struct tt_outcome why = task->error;
+        if (phase <= TT_PHASE_RUN)
+            attempt_failed(run, t, &why, NULL);
+        else
+            end_failed(run, t, &why, NULL);
+        return;
+    }
     if (phase >= TT_PHASE_RUN)
         task->began = true;
     if (phase > TT_PHASE_OUTPUT) {
@@ -199,17 +227,21 @@ static void proceed(struct tt_run *run, uint32_t t, enum tt_phase phase)
     }
     int64_t deadline = task->attempt_ends_at;
     if (phase == TT_PHASE_HEALTH) {
+        if (task->check == 0 && task->health_is_code && task->set != run->jobs_set)
+            give_back(run, t, tt_task_claim(run, t), run->jobs_set);
         task->check++;
         deadline = earlier(deadline, tt_run_after(run, task->health.timeout));
     }
     operate(run, t, phase, deadline);
 }
 
-void tt_task_attempt(struct tt_run *run, uint32_t t)
+/* It has its slots: an attempt begins. */
+static void attempt(struct tt_run *run, uint32_t t)
 {
     struct task *task = &run->tasks[t];
     tt_run_timer(run, t, TT_NEVER);
     task->holds = true;
+    task->revoked = false;
     if (task->attempt++ == 0) {
         task->started = run->now;
         task->ends_at = tt_run_after(run, task->deadline);
@@ -267,7 +299,7 @@ static void check_failed(struct tt_run *run, uint32_t t, const struct tt_outcome
 }
 
 /* The operation succeeded: what it added joins, and if that cannot be, the attempt has failed. */
-static void run_succeeded(struct tt_run *run, uint32_t t, const struct tt_op_end *end_of_op)
+static void run_succeeded(struct tt_run *run, uint32_t t, const struct tt_input *end_of_op)
 {
     if (end_of_op->added_count) {
         struct tt_error *err = NULL;
@@ -300,10 +332,38 @@ static void when_ended(struct tt_run *run, uint32_t t, const struct tt_outcome *
         queue(run, t);
 }
 
-void tt_task_op_ended(struct tt_run *run, uint32_t t, const struct tt_op_end *end_of_op)
+void tt_task_granted(struct tt_run *run, uint32_t t, const struct tt_input *grant)
 {
-    const struct tt_outcome *outcome = &end_of_op->outcome;
     struct task *task = &run->tasks[t];
+    bool wanted = task->stage == STAGE_QUEUED && !task->holds && tt_task_claim(run, t) == grant->op;
+    if (!wanted && grant->outcome.kind == TT_OK)
+        give_back(run, t, grant->op, TT_NO_SET);
+    else if (wanted && grant->outcome.kind == TT_OK)
+        attempt(run, t);
+    else if (wanted)
+        end_failed(run, t, &grant->outcome, NULL);
+}
+
+void tt_task_revoked(struct tt_run *run, uint32_t t, const struct tt_outcome *why)
+{
+    struct task *task = &run->tasks[t];
+    if (task->stage == STAGE_CHECKED) {
+        end_failed(run, t, why, NULL);
+    } else if (task->stage == STAGE_OPERATING && !task->revoked) {
+        task->revoked = true;
+        task->error = *why;
+        if (!task->cancelling)
+            tt_run_emit(run, TT_FX_CANCEL, t)->op = tt_task_op(run, t);
+    }
+}
+
+void tt_task_op_ended(struct tt_run *run, uint32_t t, const struct tt_input *end_of_op)
+{
+    struct task *task = &run->tasks[t];
+    /* what was cancelled because its slots were revoked has failed by that */
+    bool lost_slots = task->revoked && end_of_op->outcome.kind == TT_CANCELLED;
+    struct tt_outcome revoked_by = task->error;
+    const struct tt_outcome *outcome = lost_slots ? &revoked_by : &end_of_op->outcome;
     bool ok = outcome->kind == TT_OK;
     switch (task->phase) {
     case TT_PHASE_WHEN:
@@ -373,7 +433,8 @@ static void stop_one(struct tt_run *run, uint32_t t, enum stop stop)
             end_cancelled(run, t, &cancelled);
     } else if (stop == STOP_CANCEL && !task->cancelling) {
         task->cancelling = true;
-        tt_run_emit(run, TT_FX_CANCEL, t)->op = tt_task_op(run, t);
+        if (!task->revoked)
+            tt_run_emit(run, TT_FX_CANCEL, t)->op = tt_task_op(run, t);
     }
 }
 

@@ -65,6 +65,11 @@ bool tt_run_interrupted(const struct tt_run *run)
     return run->interrupted;
 }
 
+const struct tt_needs *tt_run_needs(const struct tt_run *run)
+{
+    return &run->needs;
+}
+
 uint32_t tt_run_find(const struct tt_run *run, const char *name)
 {
     uint32_t number = tt_names_find(run->names, name);

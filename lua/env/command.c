@@ -211,7 +211,8 @@ struct lt_run *lt_read_run(lua_State *L, const char *what, bool streamed)
 
 struct tt_proc_options lt_proc_options(const struct lt_run *run)
 {
-    return (struct tt_proc_options){.timeout = run->with.timeout,
+    return (struct tt_proc_options){.limited = true,
+                                    .timeout = run->with.timeout,
                                     .grace = run->with.grace >= 0 ? run->with.grace
                                                                   : tt_default_grace_ms};
 }

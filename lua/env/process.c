@@ -4,7 +4,6 @@
 #include "core/base/alloc.h"
 #include "lua/env/command.h"
 #include "lua/value/error.h"
-#include "lua/vm/limit.h"
 #include "lua/vm/secret.h"
 #include "lua/vm/task.h"
 
@@ -31,7 +30,7 @@ static void raise_operation(lua_State *L, struct tt_op *op, struct tt_result *se
 
 static int push_tried(lua_State *L, struct tt_op *op)
 {
-    struct tt_result *result = lt_limited_result(op);
+    struct tt_result *result = tt_result_of(op);
     if (op->error)
         raise_operation(L, op, result);
     lt_push_result(L, result);
@@ -60,8 +59,7 @@ static int capture(lua_State *L, const char *what, lt_push *push)
     if (run->with.max_output >= 0)
         options.max_output = run->with.max_output;
     struct tt_scope *scope = lt_env_begin(L);
-    return lt_await_any(
-        L, lt_limited_capture(lt_vm_of(L), env, scope, &run->with.command, &options), push);
+    return lt_await_any(L, tt_capture(env, scope, &run->with.command, &options), push);
 }
 
 int lt_env_run(lua_State *L)
@@ -367,7 +365,7 @@ static struct process *push_process(lua_State *L)
 static int push_spawned(lua_State *L, struct tt_op *op)
 {
     struct process *p = check_process(L, 3);
-    p->proc = lt_limited_proc(op);
+    p->proc = tt_proc_of(op);
     lua_pushvalue(L, 3);
     return 1;
 }
@@ -381,6 +379,5 @@ int lt_env_spawn(lua_State *L)
     push_process(L);
     struct tt_proc_options options = lt_proc_options(run);
     struct tt_scope *scope = lt_env_begin(L);
-    return lt_await(L, lt_limited_start(lt_vm_of(L), env, scope, &run->with.command, &options),
-                    push_spawned);
+    return lt_await(L, tt_proc_start(env, scope, &run->with.command, &options), push_spawned);
 }

@@ -103,7 +103,7 @@ static struct tt_run *graph_of(lua_State *L, struct lt_flow *flow)
 {
     struct tt_error *err = NULL;
     if (!flow->graph && (lt_flow_check_open(flow, &err) < 0 ||
-                         tt_plan_start(flow->plan, NULL, 0, &flow->graph, &err) < 0))
+                         tt_plan_start(flow->plan, NULL, &flow->graph, &err) < 0))
         refuse(L, err);
     return flow->graph;
 }

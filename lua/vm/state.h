@@ -9,7 +9,6 @@
 #include <signal.h>
 
 struct lt_task;
-struct lt_limit;
 
 /* The coroutines that are running now, innermost first. Lives on the C stack of whoever resumed;
  * a signal handler may walk it at any moment, so it is filled before it is linked. */
@@ -35,8 +34,7 @@ struct lt_vm {
     int exit_code;
     const char *forbidden;
     char *script_dir;
-    struct tt_env *here; /* made on first use */
-    struct lt_limit *limits;
+    struct tt_env *here;         /* made on first use */
     lua_CFunction pcall, xpcall; /* the global ones, to recognise their frames */
 };
 

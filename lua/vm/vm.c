@@ -7,7 +7,6 @@
 #include "lua/modules.h"
 #include "lua/stdlib.h"
 #include "lua/value/error.h"
-#include "lua/vm/limit.h"
 #include "lua/vm/masked.h"
 #include "lua/vm/secret.h"
 #include "lua/vm/state.h"
@@ -294,7 +293,6 @@ void lt_vm_free(struct lt_vm *vm)
         tt_env_release(vm->here);
     tt_scope_release(vm->program);
     tt_scope_release(vm->base);
-    lt_limits_free(vm);
     free(vm->script_dir);
     free(vm);
 }

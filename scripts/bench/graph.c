@@ -2,6 +2,7 @@
  * through one pool of eight. Prints seconds and bytes a task; exit 1 when something did not run. */
 #include "core/run/sched.h"
 
+#include "core/pool/grants.h"
 #include "core/run/retry.h"
 
 #include <malloc.h>
@@ -25,13 +26,14 @@ static double peak_bytes(void)
 }
 
 /* Everybody holds one of eight slots; the one that has run longest ends first. */
-static uint32_t run(struct tt_sched *sched, uint32_t set)
+static uint32_t run(struct tt_dag *dag, struct tt_sched *sched, struct tt_grants *grants,
+                    uint32_t set)
 {
     uint32_t running[8], first = 0, count = 0, ended = 0, node;
     for (;;) {
         while (tt_sched_ready(sched, &node))
-            tt_sched_queue(sched, node, set);
-        while (tt_sched_next(sched, &node))
+            tt_grants_wait(grants, node, set, tt_dag_path(dag, node), node);
+        while (tt_grants_next(grants, &node))
             running[(first + count++) % 8] = node;
         if (!count)
             return ended;
@@ -39,7 +41,7 @@ static uint32_t run(struct tt_sched *sched, uint32_t set)
         first = (first + 1) % 8;
         count--;
         ended++;
-        tt_sched_release(sched, node);
+        tt_grants_release(grants, node);
         tt_sched_end(sched, node);
     }
 }
@@ -64,13 +66,13 @@ int main(int argc, char **argv)
         return 1;
     double checked = seconds();
 
-    struct tt_pools *pools = tt_pools_new();
+    struct tt_grants *grants = tt_grants_new();
     uint32_t set;
-    if (tt_pools_set(pools, &(struct tt_pool_need){"jobs", 1, 8}, 1, &set, NULL) < 0)
+    if (tt_grants_set(grants, &(struct tt_pool_need){"jobs", 1, 8}, 1, &set, NULL) < 0)
         return 1;
-    struct tt_sched *sched = tt_sched_new(dag, pools);
+    struct tt_sched *sched = tt_sched_new(dag);
     tt_sched_join(sched);
-    uint32_t ended = run(sched, set);
+    uint32_t ended = run(dag, sched, grants, set);
     double end = seconds();
 
     printf("%u tasks, %llu edges: built and checked %.3f s, scheduled %.3f s, together %.3f s; "
@@ -78,7 +80,7 @@ int main(int argc, char **argv)
            tasks, (unsigned long long)tt_dag_edge_count(dag), checked - start, end - checked,
            end - start, (peak_bytes() - base) / tasks);
     tt_sched_free(sched);
-    tt_pools_free(pools);
+    tt_grants_free(grants);
     tt_dag_free(dag);
     return ended == tasks ? 0 : 1;
 }

@@ -5,10 +5,11 @@
 
 /* ---- batches --------------------------------------------------------------------------------- */
 
-void model_init(struct model *m, const struct tt_run_options *options)
+void model_init(struct model *m, const struct tt_run_options *options, uint32_t jobs)
 {
     memset(m, 0, sizeof *m);
     m->options = *options;
+    m->jobs = jobs;
     m->random.state = options->seed;
     m->status = TT_RUN_PENDING;
 }
@@ -106,7 +107,7 @@ static bool has_room(const struct model *m, uint32_t t)
     uint32_t all = 0;
     for (uint32_t o = 0; o < m->count; o++)
         all += model_holds(m, o);
-    if (m->options.jobs && all >= m->options.jobs)
+    if (m->jobs && all >= m->jobs)
         return false;
     for (size_t p = 0; p < m->tasks[t].spec.pool_count; p++) {
         uint32_t used = 0;
@@ -399,7 +400,7 @@ void model_start(struct model *m, int64_t now)
     settle(m);
 }
 
-void model_ended(struct model *m, int64_t now, uint32_t t, const struct tt_op_end *op_end)
+void model_ended(struct model *m, int64_t now, uint32_t t, const struct tt_input *op_end)
 {
     struct model_task *task = &m->tasks[t];
     enum tt_kind kind = op_end->outcome.kind;

@@ -41,6 +41,7 @@ struct model_task {
 
 struct model {
     struct tt_run_options options;
+    uint32_t jobs;
     struct tt_random random;
     struct model_task tasks[MODEL_TASKS];
     uint32_t count;
@@ -53,11 +54,11 @@ struct model {
     uint32_t rollbacks[MODEL_TASKS], rollback_count; /* begun, in that order */
 };
 
-void model_init(struct model *model, const struct tt_run_options *options);
+void model_init(struct model *model, const struct tt_run_options *options, uint32_t jobs);
 /* False, and nothing changed, when the batch is wrong. */
 bool model_add(struct model *model, const struct tt_task_spec *specs, size_t count);
 void model_start(struct model *model, int64_t now);
-void model_ended(struct model *model, int64_t now, uint32_t task, const struct tt_op_end *end);
+void model_ended(struct model *model, int64_t now, uint32_t task, const struct tt_input *end);
 void model_tick(struct model *model, int64_t now);
 void model_cancel(struct model *model, int64_t now);
 int64_t model_wake_at(const struct model *model);

@@ -51,7 +51,7 @@ static void a_false_when_skips_all_that_need_it(void **state)
                            {.name = "b", NEEDS("a")}, {.name = "c", NEEDS("b"), .has_run = true},
                            {.name = "d", AFTER("a"), .has_run = true});
     expect(&s, "a:when");
-    finish(&s, 5, "a", (struct tt_op_end){.outcome = {.refused = true}});
+    finish(&s, 5, "a", (struct tt_input){.outcome = {.refused = true}});
     expect(&s, "a=skipped b=skipped c=skipped d:run");
     ok(&s, 6, "d");
     expect(&s, "d=completed END completed");
@@ -77,7 +77,7 @@ static void a_broken_when_fails_the_task(void **state)
 static void when_holds_no_slot(void **state)
 {
     (void)state;
-    struct tt_run_options one = {.jobs = 1};
+    struct story_options one = {.jobs = 1};
     struct story s = STORY(&one, {.name = "a", .has_when = true, .has_run = true},
                            {.name = "b", .has_run = true});
     expect(&s, "a:when b:run");
@@ -91,7 +91,7 @@ static void when_holds_no_slot(void **state)
 static void longest_path_first(void **state)
 {
     (void)state;
-    struct tt_run_options one = {.jobs = 1};
+    struct story_options one = {.jobs = 1};
     struct story s =
         STORY(&one, {.name = "x", .has_run = true}, {.name = "y", .has_run = true},
               {.name = "long", .has_run = true}, {.name = "tail", NEEDS("long"), .has_run = true});
@@ -106,7 +106,7 @@ static void longest_path_first(void **state)
 static void a_full_host_blocks_nobody_else(void **state)
 {
     (void)state;
-    struct tt_run_options two = {.jobs = 2};
+    struct story_options two = {.jobs = 2};
     struct tt_pool_need host = {"ssh://a", 1, 1};
     struct story s = STORY(&two, {.name = "a", .has_run = true, .pools = &host, .pool_count = 1},
                            {.name = "b", .has_run = true, .pools = &host, .pool_count = 1},
@@ -124,7 +124,7 @@ static void a_full_host_blocks_nobody_else(void **state)
 static void back_off_holds_no_slot(void **state)
 {
     (void)state;
-    struct tt_run_options one = {.jobs = 1};
+    struct story_options one = {.jobs = 1};
     struct story s = STORY(&one,
                            {.name = "a",
                             .has_run = true,
@@ -136,7 +136,7 @@ static void back_off_holds_no_slot(void **state)
     bad(&s, 5, "a", TT_EXIT);
     expect(&s, "a~15 b:run");
     assert_int_equal(tt_run_wake_at(s.run), 15);
-    tt_run_tick(s.run, 15);
+    tick(&s, 15);
     expect(&s, ""); /* b has the slot */
     assert_int_equal(tt_run_wake_at(s.run), TT_NEVER);
     ok(&s, 20, "b");
@@ -144,9 +144,9 @@ static void back_off_holds_no_slot(void **state)
     assert_int_equal(s.deadlines[0], 70); /* each attempt has its own timeout */
     bad(&s, 21, "a", TT_TIMEOUT);
     expect(&s, "a~51");
-    tt_run_tick(s.run, 50);
+    tick(&s, 50);
     expect(&s, "");
-    tt_run_tick(s.run, 51);
+    tick(&s, 51);
     expect(&s, "a:run");
     bad(&s, 52, "a", TT_SIGNAL);
     expect(&s, "a=failed END failed");
@@ -174,7 +174,7 @@ static void a_failed_input_is_tried_again(void **state)
 static void lost_only_when_idempotent(void **state)
 {
     (void)state;
-    struct tt_run_options go_on = {.on_failure = TT_ON_FAILURE_CONTINUE};
+    struct story_options go_on = {.on_failure = TT_ON_FAILURE_CONTINUE};
     struct story s =
         STORY(&go_on, {.name = "a", .has_run = true, .retry = {.retries = 1}},
               {.name = "b", .has_run = true, .retry = {.retries = 1, .idempotent = true}});
@@ -194,14 +194,14 @@ static void the_deadline_covers_back_off(void **state)
                                 .weight = 9,
                                 .deadline = 50,
                                 .retry = {.retries = 9, .first = 20}};
-    struct tt_run_options one = {.jobs = 1, .on_failure = TT_ON_FAILURE_CONTINUE};
+    struct story_options one = {.jobs = 1, .on_failure = TT_ON_FAILURE_CONTINUE};
     struct story s = STORY(&one, spec, {.name = "b", .has_run = true});
     expect(&s, "a:run");
     bad(&s, 29, "a", TT_EXIT);
     expect(&s, "a~49 b:run");
-    tt_run_tick(s.run, 49);
+    tick(&s, 49);
     assert_int_equal(tt_run_wake_at(s.run), 50);
-    tt_run_tick(s.run, 50); /* still no slot */
+    tick(&s, 50); /* still no slot */
     expect(&s, "a=failed");
     struct tt_task_view view = view_of(&s, "a");
     assert_int_equal(view.error.kind, TT_TIMEOUT);
@@ -224,7 +224,7 @@ static void the_deadline_covers_back_off(void **state)
 static void a_health_check_never_runs_the_operation_again(void **state)
 {
     (void)state;
-    struct tt_run_options one = {.jobs = 1};
+    struct story_options one = {.jobs = 1};
     struct story s = STORY(&one,
                            {.name = "a",
                             .has_run = true,
@@ -239,11 +239,11 @@ static void a_health_check_never_runs_the_operation_again(void **state)
     expect(&s, "a:health");
     bad(&s, 2, "a", TT_EXIT);
     expect(&s, "a?12"); /* b does not get the slot */
-    tt_run_tick(s.run, 12);
+    tick(&s, 12);
     expect(&s, "a:health");
     bad(&s, 13, "a", TT_LOST);
     expect(&s, "a?23");
-    tt_run_tick(s.run, 23);
+    tick(&s, 23);
     expect(&s, "a:health");
     bad(&s, 24, "a", TT_TIMEOUT);
     expect(&s, "a=failed b=cancelled a:rollback");
@@ -273,7 +273,7 @@ static void a_check_waits_only_within_the_attempt(void **state)
     assert_int_equal(s.deadlines[0], 30);
     bad(&s, 15, "a", TT_EXIT);
     expect(&s, "a?25");
-    tt_run_tick(s.run, 25);
+    tick(&s, 25);
     expect(&s, "a:health");
     bad(&s, 26, "a", TT_EXIT); /* the next would come at 36 */
     expect(&s, "a=failed END failed");

@@ -39,7 +39,7 @@ static void on_failure_cancel(void **state)
 static void on_failure_wait(void **state)
 {
     (void)state;
-    struct tt_run_options wait = {.on_failure = TT_ON_FAILURE_WAIT};
+    struct story_options wait = {.on_failure = TT_ON_FAILURE_WAIT};
     struct story s =
         STORY(&wait, {.name = "a", .has_run = true, .has_rollback = true},
               {.name = "b", .has_run = true, .has_rollback = true, .retry = {.retries = 1}},
@@ -63,7 +63,7 @@ static void on_failure_wait(void **state)
 static void on_failure_continue(void **state)
 {
     (void)state;
-    struct tt_run_options go_on = {.on_failure = TT_ON_FAILURE_CONTINUE};
+    struct story_options go_on = {.on_failure = TT_ON_FAILURE_CONTINUE};
     struct story s = STORY(&go_on, FOUR);
     expect(&s, "a:run b:run");
     bad(&s, 1, "a", TT_EXIT);
@@ -92,7 +92,7 @@ static void on_failure_continue(void **state)
 static void rollback_of_the_failed_or_of_none(void **state)
 {
     (void)state;
-    struct tt_run_options failed = {.rollback = TT_ROLLBACK_FAILED};
+    struct story_options failed = {.rollback = TT_ROLLBACK_FAILED};
     struct story s = STORY(&failed, FOUR);
     drain(&s);
     ok(&s, 1, "b");
@@ -105,7 +105,7 @@ static void rollback_of_the_failed_or_of_none(void **state)
     expect(&s, "a>failed END failed");
     story_free(&s);
 
-    struct tt_run_options none = {.rollback = TT_ROLLBACK_NONE};
+    struct story_options none = {.rollback = TT_ROLLBACK_NONE};
     s = STORY(&none, FOUR);
     drain(&s);
     bad(&s, 2, "a", TT_EXIT);
@@ -127,10 +127,10 @@ static void the_real_end_counts(void **state)
               {.name = "waits", .has_run = true, .retry = {.retries = 3, .first = 50}});
     expect(&s, "good:run half:run bad:run waits:run");
     bad(&s, 1, "waits", TT_EXIT);
-    tt_run_cancel(s.run, 2);
+    cancel(&s, 2);
     expect(&s, "waits~51 good!run half!run bad!run waits=cancelled");
     assert_true(tt_run_interrupted(s.run));
-    tt_run_cancel(s.run, 2);
+    cancel(&s, 2);
     expect(&s, "");
     ok(&s, 3, "good");
     expect(&s, "good=completed");
@@ -138,7 +138,7 @@ static void the_real_end_counts(void **state)
     expect(&s, "half=cancelled");
     bad(&s, 3, "bad", TT_EXIT);
     expect(&s, "bad=failed good:rollback");
-    tt_run_cancel(s.run, 4);
+    cancel(&s, 4);
     expect(&s, ""); /* compensation goes on */
     ok(&s, 5, "good");
     expect(&s, "good>rolled_back END cancelled"); /* what came first */
@@ -158,11 +158,11 @@ static void cancelled_by_itself_is_a_failure(void **state)
 static void a_failure_before_the_interrupt_counts(void **state)
 {
     (void)state;
-    struct tt_run_options wait = {.on_failure = TT_ON_FAILURE_WAIT};
+    struct story_options wait = {.on_failure = TT_ON_FAILURE_WAIT};
     struct story s = STORY(&wait, {.name = "a", .has_run = true}, {.name = "b", .has_run = true});
     expect(&s, "a:run b:run");
     bad(&s, 1, "a", TT_EXIT);
-    tt_run_cancel(s.run, 2);
+    cancel(&s, 2);
     expect(&s, "a=failed b!run");
     bad(&s, 3, "b", TT_CANCELLED);
     expect(&s, "b=cancelled END failed");
@@ -180,10 +180,10 @@ static void a_function_adds_tasks(void **state)
                                   {.name = "y", .has_run = true}};
     expect(&s, "gen:run last:run");
     finish(&s, 1, "gen",
-           (struct tt_op_end){.outcome = {.kind = TT_SCRIPT}, .added = more, .added_count = 2});
+           (struct tt_input){.outcome = {.kind = TT_SCRIPT}, .added = more, .added_count = 2});
     expect(&s, "gen~1 gen:run"); /* dropped */
     assert_int_equal(tt_run_count(s.run), 2);
-    finish(&s, 2, "gen", (struct tt_op_end){.added = more, .added_count = 2});
+    finish(&s, 2, "gen", (struct tt_input){.added = more, .added_count = 2});
     expect(&s, "+x +y gen=completed y:run");
     ok(&s, 3, "y");
     ok(&s, 4, "last");
@@ -199,7 +199,7 @@ static void a_wrong_batch_fails_the_function(void **state)
     struct story s = STORY(NULL, {.name = "gen", .has_run = true, .retry = {.retries = 5}});
     struct tt_task_spec more[] = {{.name = "x", NEEDS("y")}, {.name = "y", AFTER("x")}};
     expect(&s, "gen:run");
-    finish(&s, 1, "gen", (struct tt_op_end){.added = more, .added_count = 2});
+    finish(&s, 1, "gen", (struct tt_input){.added = more, .added_count = 2});
     expect(&s, "gen=failed END failed");
     struct tt_task_view view = view_of(&s, "gen");
     assert_int_equal(view.error.kind, TT_INVALID);
@@ -215,13 +215,13 @@ static void only_a_run_operation_adds(void **state)
     struct story s = STORY(NULL, {.name = "a", .has_when = true});
     struct tt_task_spec more = {.name = "x"};
     expect(&s, "a:when");
-    struct tt_op_end end = {.op = s.ops[0], .added = &more, .added_count = 1};
-    assert_int_equal(tt_run_ended(s.run, 1, &end, NULL), -TT_INVALID);
+    struct tt_input end = {.type = TT_IN_ENDED, .op = s.ops[0], .added = &more, .added_count = 1};
+    assert_int_equal(tell(&s, 1, end), -TT_INVALID);
     end.added_count = 0;
-    assert_int_equal(tt_run_ended(s.run, 1, &end, NULL), 0);
-    assert_int_equal(tt_run_ended(s.run, 1, &end, NULL), -TT_INVALID); /* it has ended */
+    assert_int_equal(tell(&s, 1, end), 0);
+    assert_int_equal(tell(&s, 1, end), -TT_INVALID); /* it has ended */
     end.op = (uint64_t)7 << 32 | 1;
-    assert_int_equal(tt_run_ended(s.run, 1, &end, NULL), -TT_INVALID);
+    assert_int_equal(tell(&s, 1, end), -TT_INVALID);
     expect(&s, "a=completed END completed");
     story_free(&s);
 }
@@ -231,7 +231,7 @@ static void only_a_run_operation_adds(void **state)
 static void refused(const struct tt_task_spec *specs, size_t count, size_t culprit,
                     const char *message)
 {
-    struct tt_run_options plain = {.jobs = 2};
+    struct tt_run_options plain = {.seed = 2};
     struct tt_run *run = tt_run_new(&plain);
     struct tt_error *err = NULL;
     size_t who = 99;
@@ -287,9 +287,10 @@ static void wrong_batches(void **state)
 static void a_run_without_tasks(void **state)
 {
     (void)state;
-    struct tt_run_options plain = {.jobs = 2};
+    struct tt_run_options plain = {.seed = 2};
     struct tt_run *run = tt_run_new(&plain);
-    assert_int_equal(tt_run_start(run, 0, NULL), -TT_INVALID);
+    assert_int_equal(tt_run_tell(run, &(struct tt_input){.type = TT_IN_STARTED}, NULL),
+                     -TT_INVALID);
     tt_run_free(run);
     const char *only[] = {"nobody"};
     plain.only = only;
@@ -297,7 +298,8 @@ static void a_run_without_tasks(void **state)
     run = tt_run_new(&plain);
     assert_int_equal(tt_run_add(run, &(struct tt_task_spec){.name = "a"}, 1, NULL, NULL), 0);
     struct tt_error *err = NULL;
-    assert_int_equal(tt_run_start(run, 0, &err), -TT_INVALID);
+    assert_int_equal(tt_run_tell(run, &(struct tt_input){.type = TT_IN_STARTED}, &err),
+                     -TT_INVALID);
     assert_string_equal(err->message, "there is no task \"nobody\"");
     tt_error_free(err);
     assert_int_equal(tt_run_status(run), TT_RUN_PENDING);
@@ -308,7 +310,7 @@ static void groups_and_only(void **state)
 {
     (void)state;
     const char *names[] = {"test", "doc"};
-    struct tt_run_options some = {.only = names, .only_count = 2};
+    struct story_options some = {.only = names, .only_count = 2};
     struct story s =
         STORY(&some, {.name = "build", .has_run = true}, {.name = "lint", .has_run = true},
               {.name = "test[1]", .group = "test", NEEDS("build"), AFTER("lint"), .has_run = true},
@@ -365,9 +367,9 @@ static void time_does_not_go_back(void **state)
         STORY(NULL, {.name = "a", .has_run = true, .retry = {.retries = 1, .first = 10}});
     drain(&s);
     bad(&s, 100, "a", TT_EXIT);
-    tt_run_tick(s.run, 50);
+    tick(&s, 50);
     expect(&s, "a:run a~110");
-    tt_run_tick(s.run, 110);
+    tick(&s, 110);
     expect(&s, "a:run");
     ok(&s, 3, "a");
     assert_int_equal(view_of(&s, "a").ended, 110);
@@ -380,43 +382,55 @@ static void a_large_run_is_quick(void **state)
 {
     (void)state;
     const uint32_t n = 100000;
-    struct tt_run_options eight = {.jobs = 8};
-    struct tt_run *run = tt_run_new(&eight);
-    struct tt_effect fx;
+    struct tt_run *run = tt_run_new(&(struct tt_run_options){.seed = 1});
+    struct tt_slots slots;
     const char *needs[2];
     char(*names)[12] = calloc(n, sizeof *names);
     struct tt_task_spec *specs = calloc(n, sizeof *specs);
+    struct tt_effect *begun = calloc(n, sizeof *begun);
     for (uint32_t i = 0; i < n; i++) {
         snprintf(names[i], sizeof names[i], "t%u", i);
         specs[i] = (struct tt_task_spec){.name = names[i], .has_run = i % 2, .has_rollback = true};
     }
     assert_int_equal(tt_run_add(run, specs, n / 2, NULL, NULL), 0);
-    assert_int_equal(tt_run_start(run, 0, NULL), 0);
-    uint32_t added = n / 2, ended = 0;
-    while (tt_run_next(run, &fx)) {
-        ended += fx.type == TT_FX_TASK_ENDED;
-        if (fx.type != TT_FX_BEGIN)
+    tt_slots_init(&slots, run, 8);
+    struct tt_input input = {.type = TT_IN_STARTED};
+    uint32_t added = n / 2, ended = 0, running = 0;
+    while (tt_run_tell(run, &input, NULL) == 0) {
+        const struct tt_effect *fx;
+        for (size_t count; (count = tt_run_take(run, &fx)) > 0;)
+            for (size_t i = 0; i < count; i++) {
+                tt_slots_effect(&slots, &fx[i]);
+                ended += fx[i].type == TT_FX_TASK_ENDED;
+                if (fx[i].type == TT_FX_BEGIN)
+                    begun[running++] = fx[i];
+            }
+        if (tt_slots_next(&slots, &input))
             continue;
-        struct tt_op_end end = {.op = fx.op};
-        if (fx.phase == TT_PHASE_RUN && added < n) {
+        if (!running)
+            break;
+        const struct tt_effect *first = &begun[--running];
+        input = (struct tt_input){.type = TT_IN_ENDED, .now = 1, .op = first->op};
+        if (first->phase == TT_PHASE_RUN && added < n) {
             needs[0] = names[added - 1];
-            needs[1] = names[fx.task];
+            needs[1] = names[first->task];
             specs[added].needs = needs;
             specs[added].need_count = 2;
             specs[added].has_run = true;
-            end.added = &specs[added++];
-            end.added_count = 1;
-        } else if (fx.phase == TT_PHASE_RUN && ended > n - 100) {
-            end.outcome.kind = TT_EXIT; /* and all is rolled back */
+            input.added = &specs[added++];
+            input.added_count = 1;
+        } else if (first->phase == TT_PHASE_RUN && ended > n - 100) {
+            input.outcome.kind = TT_EXIT; /* and all is rolled back */
         }
-        assert_int_equal(tt_run_ended(run, 1, &end, NULL), 0);
     }
     assert_int_equal(tt_run_status(run), TT_RUN_FAILED);
     assert_int_equal(tt_run_count(run), n);
     assert_true(tt_run_count_of(run, TT_TASK_ROLLED_BACK) > n - 200);
+    tt_slots_clear(&slots);
     tt_run_free(run);
     free(names);
     free(specs);
+    free(begun);
 }
 
 int main(void)

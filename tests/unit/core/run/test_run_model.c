@@ -13,10 +13,11 @@
 
 #include <cmocka.h>
 
+#include "core/run/slots.h"
 #include "tests/unit/core/run/model.h"
 
 #define LINKS      16
-#define MAX_EVENTS 4000
+#define MAX_EVENTS 8000
 
 static struct tt_random dice;
 static uint64_t seed;
@@ -51,12 +52,9 @@ struct tale { /* one graph, and what happened */
     struct tt_pool_need pools[4 * MODEL_TASKS][2];
     uint32_t spec_count, first_count;
     uint32_t failure_rate, cancel_rate, add_rate;
-    struct event {
-        enum { TICK, CANCEL, ENDED } type;
-        int64_t now;
-        struct tt_op_end end;
-    } events[MAX_EVENTS];
-    uint32_t event_count;
+    uint32_t jobs;
+    struct tt_input inputs[MAX_EVENTS];
+    uint32_t input_count;
 };
 
 static void link_to(struct tt_task_spec *spec, const char *name, bool need)
@@ -141,11 +139,11 @@ static void random_tale(struct tale *tale)
 {
     memset(tale, 0, sizeof *tale);
     tale->options = (struct tt_run_options){
-        .jobs = roll(5),
         .on_failure = (enum tt_on_failure)roll(3),
         .rollback = chance(70) ? TT_ROLLBACK_ALL : (enum tt_rollback_mode)roll(3),
         .seed = seed,
     };
+    tale->jobs = roll(5);
     tale->failure_rate = chance(20) ? 0 : roll(50);
     tale->cancel_rate = chance(50) ? 0 : roll(10);
     tale->add_rate = chance(50) ? 0 : roll(40);
@@ -160,7 +158,7 @@ static void random_tale(struct tale *tale)
 }
 
 /* A few tasks for a running one to add; some batches are wrong. */
-static void random_batch(struct tale *tale, const struct model *model, struct tt_op_end *end)
+static void random_batch(struct tale *tale, const struct model *model, struct tt_input *end)
 {
     uint32_t count = 1 + roll(3), first = tale->spec_count;
     if (model->count + count > MODEL_TASKS || first + count > 4 * MODEL_TASKS)
@@ -192,8 +190,9 @@ static void random_batch(struct tale *tale, const struct model *model, struct tt
 
 /* ---- following the effects ------------------------------------------------------------------- */
 
-struct seen {    /* what the effects told, of each task */
-    uint64_t op; /* running; 0: none */
+struct seen {       /* what the effects told, of each task */
+    uint64_t op;    /* running; 0: none */
+    uint64_t asked; /* by which it holds its slots or stands in line for them */
     enum tt_phase phase;
     bool told, started, ended, rolled_back;
     uint32_t run_attempt, when_count;
@@ -317,6 +316,16 @@ static void see(struct watch *watch, const struct model *model, const struct tt_
     case TT_FX_TASKS_ADDED:
         CHECK(fx->first + fx->count <= model->count);
         break;
+    case TT_FX_ACQUIRE:
+        CHECK(!seen->op && !seen->asked);
+        CHECK(fx->priority == model->tasks[fx->task].rank);
+        seen->asked = fx->op;
+        break;
+    case TT_FX_RELEASE:
+        CHECK(seen->asked == fx->op && fx->op);
+        if (fx->set == TT_NO_SET)
+            seen->asked = 0;
+        break;
     }
 }
 
@@ -342,6 +351,7 @@ static void compare(const struct tt_run *run, const struct model *model, const s
         CHECK((view.started >= 0) == (task->attempt > 0));
         CHECK((view.ended >= 0) == (task->end_rank > 0));
         CHECK((seen->op != 0) == model_operates(model, t));
+        CHECK((seen->asked != 0) == (model_holds(model, t) || task->place == PLACE_LINE));
         if (task->place == PLACE_OP)
             CHECK(seen->phase == task->phase && seen->told == task->told);
         if (!task->selected)
@@ -350,7 +360,7 @@ static void compare(const struct tt_run *run, const struct model *model, const s
         counts[task->status]++;
         holders += model_holds(model, t);
     }
-    CHECK(!model->options.jobs || holders <= model->options.jobs);
+    CHECK(!model->jobs || holders <= model->jobs);
     for (int s = 0; s < TT_TASK_STATUS_COUNT; s++)
         CHECK(tt_run_count_of(run, (enum tt_task_status)s) == counts[s]);
     const uint32_t *failed = tt_run_failures(run, &failures);
@@ -360,13 +370,39 @@ static void compare(const struct tt_run *run, const struct model *model, const s
     CHECK(watch->rollbacks == model->rollback_count);
 }
 
-static void drain(struct tt_run *run, const struct model *model, struct watch *watch)
+static void tell(struct tale *tale, struct tt_run *run, const struct tt_input *input)
 {
-    struct tt_effect fx;
-    while (tt_run_next(run, &fx)) {
-        digest(&watch->digest, &fx);
-        if (model)
-            see(watch, model, &fx);
+    CHECK(tale->input_count < MAX_EVENTS);
+    tale->inputs[tale->input_count++] = *input;
+    CHECK(tt_run_tell(run, input, NULL) == 0);
+}
+
+static bool take(struct tt_run *run, struct watch *watch, const struct model *model,
+                 struct tt_slots *slots)
+{
+    const struct tt_effect *fx;
+    bool any = false;
+    for (size_t count; (count = tt_run_take(run, &fx)) > 0; any = true)
+        for (size_t i = 0; i < count; i++) {
+            digest(&watch->digest, &fx[i]);
+            if (model)
+                see(watch, model, &fx[i]);
+            if (slots)
+                tt_slots_effect(slots, &fx[i]);
+        }
+    return any;
+}
+
+/* All that follows at once, grants included. */
+static void drain(struct tale *tale, struct tt_run *run, const struct model *model,
+                  struct watch *watch, struct tt_slots *slots)
+{
+    struct tt_input grant;
+    take(run, watch, model, slots);
+    while (tt_slots_next(slots, &grant)) {
+        grant.now = model->now;
+        tell(tale, run, &grant);
+        take(run, watch, model, slots);
     }
 }
 
@@ -383,69 +419,53 @@ static struct tt_outcome random_outcome(const struct tale *tale, const struct se
     return outcome;
 }
 
-static void tell(struct tt_run *run, const struct event *event)
-{
-    switch (event->type) {
-    case TICK:
-        tt_run_tick(run, event->now);
-        break;
-    case CANCEL:
-        tt_run_cancel(run, event->now);
-        break;
-    case ENDED:
-        CHECK(tt_run_ended(run, event->now, &event->end, NULL) == 0);
-        break;
-    }
-}
-
 /* Lets something happen: to the run, and to the model. */
 static void happen(struct tale *tale, struct tt_run *run, struct model *model, struct watch *watch)
 {
-    CHECK(tale->event_count < MAX_EVENTS);
-    struct event *event = &tale->events[tale->event_count++];
     uint32_t running[MODEL_TASKS], count = 0;
     for (uint32_t t = 0; t < model->count; t++)
         if (watch->tasks[t].op)
             running[count++] = t;
-    *event = (struct event){.type = TICK, .now = model->now + roll(6)};
+    struct tt_input input = {.type = TT_IN_TICK, .now = model->now + roll(6)};
     if (chance(tale->cancel_rate)) {
-        event->type = CANCEL;
-        tell(run, event);
-        model_cancel(model, event->now);
+        input.type = TT_IN_CANCELLED;
+        tell(tale, run, &input);
+        model_cancel(model, input.now);
     } else if (!count || chance(20)) {
         CHECK(count || tt_run_wake_at(run) != TT_NEVER); /* it would stand still for ever */
         if (!count || (chance(70) && tt_run_wake_at(run) != TT_NEVER))
-            event->now = tt_run_wake_at(run);
-        tell(run, event);
-        model_tick(model, event->now);
+            input.now = tt_run_wake_at(run);
+        tell(tale, run, &input);
+        model_tick(model, input.now);
     } else {
         uint32_t t = running[roll(count)];
         struct seen *seen = &watch->tasks[t];
-        event->type = ENDED;
-        event->end = (struct tt_op_end){.op = seen->op, .outcome = random_outcome(tale, seen)};
+        input.type = TT_IN_ENDED;
+        input.op = seen->op;
+        input.outcome = random_outcome(tale, seen);
         if (seen->phase == TT_PHASE_RUN && chance(tale->add_rate))
-            random_batch(tale, model, &event->end);
+            random_batch(tale, model, &input);
         watch->spent_op = seen->op;
         seen->op = 0;
-        tell(run, event);
-        model_ended(model, event->now, t, &event->end);
+        tell(tale, run, &input);
+        model_ended(model, input.now, t, &input);
     }
-    if (watch->spent_op && chance(5)) {
-        struct tt_op_end again = {.op = watch->spent_op};
-        CHECK(tt_run_ended(run, event->now + 1000, &again, NULL) == -TT_INVALID);
-    }
+}
+
+/* An operation that has ended cannot end again. */
+static void repeat(struct tt_run *run, const struct model *model, const struct watch *watch)
+{
+    struct tt_input again = {.type = TT_IN_ENDED, .op = watch->spent_op, .now = model->now + 1000};
+    if (watch->spent_op && chance(5))
+        CHECK(tt_run_tell(run, &again, NULL) == -TT_INVALID);
 }
 
 static struct tt_run *begin(const struct tale *tale)
 {
     struct tt_error *err = NULL;
     struct tt_run *run = tt_run_new(&tale->options);
-    int rc = tt_run_add(run, tale->specs, tale->first_count, NULL, &err);
-    if (!rc)
-        rc = tt_run_start(run, 100, &err);
-    if (rc)
-        print_error("%s\n", err->message);
-    CHECK(rc == 0);
+    if (tt_run_add(run, tale->specs, tale->first_count, NULL, &err) < 0)
+        fail_msg("%s", err->message);
     return run;
 }
 
@@ -453,25 +473,30 @@ static void play(struct tale *tale)
 {
     static struct model model;
     struct watch watch = {0}, again = {0};
+    struct tt_slots slots;
     random_tale(tale);
     struct tt_run *run = begin(tale);
-    model_init(&model, &tale->options);
+    model_init(&model, &tale->options, tale->jobs);
     CHECK(model_add(&model, tale->specs, tale->first_count));
+    tt_slots_init(&slots, run, tale->jobs);
+    tell(tale, run, &(struct tt_input){.type = TT_IN_STARTED, .now = 100});
     model_start(&model, 100);
     for (step = 0;; step++) {
-        drain(run, &model, &watch);
+        drain(tale, run, &model, &watch, &slots);
         compare(run, &model, &watch);
         if (watch.run_ended)
             break;
+        repeat(run, &model, &watch);
         happen(tale, run, &model, &watch);
     }
+    CHECK(tt_slots_used(&slots, "") == 0);
+    tt_slots_clear(&slots);
     tt_run_free(run);
 
     run = begin(tale);
-    drain(run, NULL, &again);
-    for (uint32_t i = 0; i < tale->event_count; i++) {
-        tell(run, &tale->events[i]);
-        drain(run, NULL, &again);
+    for (uint32_t i = 0; i < tale->input_count; i++) {
+        CHECK(tt_run_tell(run, &tale->inputs[i], NULL) == 0);
+        take(run, &again, NULL, NULL);
     }
     CHECK(again.digest == watch.digest);
     tt_run_free(run);
