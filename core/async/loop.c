@@ -2,7 +2,9 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/heap.h"
 #include "core/base/owner.h"
+#include "core/base/random.h"
 
 #include <stdlib.h>
 
@@ -12,18 +14,28 @@ struct slot {
     max_align_t bytes[];
 };
 
+/* The running timers. Each has a number while it runs, which the heap sorts by time. */
+struct timers {
+    struct tt_heap heap;
+    struct tt_timer **by_number;
+    uint32_t *places; /* of the heap */
+    uint32_t *spare;  /* numbers below `made` that nobody has */
+    uint32_t made, spares, room;
+    uint32_t order; /* begins anew whenever no timer runs */
+};
+
 struct tt_loop {
     uv_loop_t uv;
-    uv_timer_t alarm; /* armed for the earliest timer, real clock only */
+    uv_timer_t alarm; /* armed for the earliest timer */
     int64_t alarm_at;
     enum tt_clock clock;
     int64_t virtual_now;
+    uint64_t passed;     /* ns that passed outside and are not in virtual_now yet */
     int64_t wall_offset; /* wall = now + offset */
-    uint64_t random;
+    struct tt_random random;
     struct tt_job *first, **last;
-    struct tt_timer **heap;
-    size_t timers, room;
-    uint64_t order;
+    struct timers timers;
+    size_t busy; /* pieces of work with worker threads */
     size_t live_ops;
     struct tt_job *quiet; /* posted when the last operation goes */
     struct slot *slots;   /* the newest first */
@@ -48,7 +60,7 @@ int tt_loop_new(struct tt_loop **out, enum tt_clock clock, uint64_t seed, struct
     loop->alarm_at = TT_NEVER;
     loop->clock = clock;
     loop->last = &loop->first;
-    loop->random = seed;
+    loop->random.state = seed;
     uv_timeval64_t wall;
     uv_gettimeofday(&wall);
     loop->virtual_now = (int64_t)uv_now(&loop->uv);
@@ -72,7 +84,10 @@ void tt_loop_free(struct tt_loop *loop)
     while (uv_run(&loop->uv, UV_RUN_NOWAIT))
         continue;
     uv_loop_close(&loop->uv);
-    free(loop->heap);
+    tt_heap_free(&loop->timers.heap);
+    free(loop->timers.by_number);
+    free(loop->timers.places);
+    free(loop->timers.spare);
     free(loop);
 }
 
@@ -92,13 +107,9 @@ int64_t tt_loop_wall(const struct tt_loop *loop)
     return tt_loop_now(loop) + loop->wall_offset;
 }
 
-/* splitmix64, Steele, Lea and Flood, OOPSLA 2014. */
 uint64_t tt_loop_random(struct tt_loop *loop)
 {
-    uint64_t z = loop->random += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    return tt_random_next(&loop->random);
 }
 
 int64_t tt_deadline_after(int64_t now, int64_t ms)
@@ -144,68 +155,60 @@ static bool drain(struct tt_loop *loop, const bool *finished)
     return any;
 }
 
-static bool earlier(const struct tt_timer *a, const struct tt_timer *b)
+/* --- timers --- */
+
+static struct tt_timer *earliest(const struct timers *timers)
 {
-    return a->at != b->at ? a->at < b->at : a->order < b->order;
+    return timers->heap.count ? timers->by_number[timers->heap.items[0].id] : NULL;
 }
 
-static void place(struct tt_loop *loop, struct tt_timer *timer, size_t slot)
+static uint32_t number(struct timers *timers)
 {
-    loop->heap[slot] = timer;
-    timer->slot = slot + 1;
-}
-
-static void sift(struct tt_loop *loop, struct tt_timer *timer, size_t slot)
-{
-    while (slot > 0 && earlier(timer, loop->heap[(slot - 1) / 2])) {
-        place(loop, loop->heap[(slot - 1) / 2], slot);
-        slot = (slot - 1) / 2;
+    if (timers->spares)
+        return timers->spare[--timers->spares];
+    if (timers->made == timers->room) {
+        uint32_t room = timers->room = timers->room ? timers->room * 2 : 64;
+        timers->by_number = tt_reallocarray(timers->by_number, room, sizeof *timers->by_number);
+        timers->places = tt_reallocarray(timers->places, room, sizeof *timers->places);
+        timers->spare = tt_reallocarray(timers->spare, room, sizeof *timers->spare);
     }
-    for (;;) {
-        size_t child = 2 * slot + 1;
-        if (child >= loop->timers)
-            break;
-        if (child + 1 < loop->timers && earlier(loop->heap[child + 1], loop->heap[child]))
-            child++;
-        if (!earlier(loop->heap[child], timer))
-            break;
-        place(loop, loop->heap[child], slot);
-        slot = child;
-    }
-    place(loop, timer, slot);
+    return timers->made++;
 }
 
 void tt_timer_start(struct tt_loop *loop, struct tt_timer *timer, int64_t at,
                     void (*fire)(struct tt_timer *))
 {
+    struct timers *timers = &loop->timers;
     tt_timer_stop(loop, timer);
-    if (loop->timers == loop->room) {
-        loop->room = loop->room ? loop->room * 2 : 64;
-        loop->heap = tt_reallocarray(loop->heap, loop->room, sizeof *loop->heap);
-    }
+    if (!timers->heap.count)
+        timers->order = 0;
+    uint32_t id = number(timers);
     timer->fire = fire;
     timer->at = at;
-    timer->order = loop->order++;
-    sift(loop, timer, loop->timers++);
+    timer->slot = id + 1;
+    timers->by_number[id] = timer;
+    /* times may be negative: the heap's keys are not */
+    tt_heap_push(&timers->heap, timers->places,
+                 (struct tt_heap_item){
+                     .key = (uint64_t)at ^ (uint64_t)1 << 63, .order = timers->order++, .id = id});
 }
 
 void tt_timer_stop(struct tt_loop *loop, struct tt_timer *timer)
 {
+    struct timers *timers = &loop->timers;
     if (!timer->slot)
         return;
-    size_t slot = timer->slot - 1;
-    struct tt_timer *last = loop->heap[--loop->timers];
+    tt_heap_remove(&timers->heap, timers->places, timer->slot - 1);
+    timers->spare[timers->spares++] = timer->slot - 1;
     timer->slot = 0;
-    if (last != timer)
-        sift(loop, last, slot);
 }
 
 /* Fires what is due; jobs that a timer posts run before the next timer. */
 static bool fire_due(struct tt_loop *loop, const bool *finished)
 {
     bool any = false;
-    while (loop->timers && loop->heap[0]->at <= tt_loop_now(loop) && !*finished) {
-        struct tt_timer *timer = loop->heap[0];
+    for (struct tt_timer *timer;
+         (timer = earliest(&loop->timers)) && timer->at <= tt_loop_now(loop) && !*finished;) {
         tt_timer_stop(loop, timer);
         timer->fire(timer);
         drain(loop, finished);
@@ -214,10 +217,11 @@ static bool fire_due(struct tt_loop *loop, const bool *finished)
     return any;
 }
 
-static void arm(struct tt_loop *loop)
+/* --- waiting --- */
+
+static void arm(struct tt_loop *loop, int64_t at)
 {
-    int64_t at = loop->timers ? loop->heap[0]->at : TT_NEVER;
-    if (loop->clock == TT_CLOCK_VIRTUAL || at == loop->alarm_at)
+    if (at == loop->alarm_at)
         return;
     loop->alarm_at = at;
     if (at == TT_NEVER) {
@@ -229,6 +233,41 @@ static void arm(struct tt_loop *loop)
     uv_timer_start(&loop->alarm, on_alarm, wait > 0 ? (uint64_t)wait : 0, 0);
 }
 
+/* Time passes as it does outside, up to the next timer. */
+static void flow(struct tt_loop *loop, const struct tt_timer *next)
+{
+    uint64_t before = uv_hrtime();
+    loop->alarm_at = TT_NEVER; /* it was armed before the clock last moved */
+    arm(loop, next->at);
+    uv_run(&loop->uv, UV_RUN_ONCE);
+    loop->passed += uv_hrtime() - before;
+    int64_t now = tt_deadline_after(loop->virtual_now, (int64_t)(loop->passed / 1000000));
+    loop->passed %= 1000000;
+    if (now > next->at || loop->alarm_at == TT_NEVER) /* it rang */
+        now = next->at;
+    loop->virtual_now = now;
+    uv_timer_stop(&loop->alarm);
+    loop->alarm_at = TT_NEVER;
+}
+
+/* The virtual clock's turn: nothing can be done at once, and a timer runs. */
+static void await_virtual(struct tt_loop *loop, const struct tt_timer *next)
+{
+    if (loop->busy) {
+        uv_run(&loop->uv, UV_RUN_ONCE);
+        return;
+    }
+    bool alive = uv_loop_alive(&loop->uv) && uv_run(&loop->uv, UV_RUN_NOWAIT);
+    if (loop->first || earliest(&loop->timers) != next || loop->busy)
+        return;
+    if (alive) {
+        flow(loop, next);
+    } else {
+        loop->virtual_now = next->at;
+        loop->passed = 0;
+    }
+}
+
 bool tt_loop_run(struct tt_loop *loop, const bool *finished)
 {
     while (!*finished) {
@@ -236,15 +275,15 @@ bool tt_loop_run(struct tt_loop *loop, const bool *finished)
         any |= fire_due(loop, finished);
         if (any || *finished)
             continue;
-        if (loop->clock == TT_CLOCK_VIRTUAL && loop->timers) {
-            if (uv_loop_alive(&loop->uv) && uv_run(&loop->uv, UV_RUN_NOWAIT) && loop->first)
-                continue;
-            loop->virtual_now = loop->heap[0]->at;
+        const struct tt_timer *next = earliest(&loop->timers);
+        if (loop->clock == TT_CLOCK_VIRTUAL && next) {
+            await_virtual(loop, next);
             continue;
         }
-        arm(loop);
+        if (loop->clock == TT_CLOCK_REAL)
+            arm(loop, next ? next->at : TT_NEVER);
         int alive = uv_run(&loop->uv, UV_RUN_ONCE);
-        if (!alive && !loop->first && !loop->timers)
+        if (!alive && !loop->first && !loop->timers.heap.count)
             return false;
     }
     return true;
@@ -260,6 +299,11 @@ void *tt_loop_slot(struct tt_loop *loop, const struct tt_slot *what)
     slot->next = loop->slots;
     loop->slots = slot;
     return slot->bytes;
+}
+
+void tt_loop_busy(struct tt_loop *loop, int change)
+{
+    loop->busy += (size_t)change;
 }
 
 size_t tt_loop_live_ops(const struct tt_loop *loop)

@@ -5,7 +5,8 @@
  * resuming Lua) happens in jobs, so it never runs inside a callback or inside the call that
  * started an operation.
  *
- * All time and randomness come from here, so that tests and simulation can replace them. */
+ * All time and randomness come from here, so that tests and simulation can replace them. What has
+ * to be the system's (a nonce, a processor's time) says why where it is taken. */
 #ifndef TT_LOOP_H
 #define TT_LOOP_H
 
@@ -31,11 +32,15 @@ struct tt_job {
 struct tt_timer {
     void (*fire)(struct tt_timer *timer); /* runs as a job */
     int64_t at;
-    uint64_t order; /* equal times fire in the order of starting */
-    size_t slot;    /* place in the heap + 1; 0: stopped */
+    uint32_t slot; /* its number among the running ones + 1; 0: stopped */
 };
 
-enum tt_clock { TT_CLOCK_REAL, TT_CLOCK_VIRTUAL /* jumps to the next timer when all is quiet */ };
+/* The virtual clock stands still while anything can be done, and jumps to the next timer when
+ * nothing can. It never jumps past news from outside: while a worker thread is busy, or has work to
+ * deliver, it stands still (tt_loop_busy), however long that takes; while a handle or request of
+ * libuv is alive (a child's end, bytes on a descriptor, a name that is being looked up), time
+ * passes as it does outside, so that what never comes can still time out. */
+enum tt_clock { TT_CLOCK_REAL, TT_CLOCK_VIRTUAL };
 
 int tt_loop_new(struct tt_loop **loop, enum tt_clock clock, uint64_t seed, struct tt_error **err);
 /* Nothing may be left alive: no timer, no open libuv handle. Closes handles that are closing. */
@@ -49,6 +54,7 @@ int64_t tt_deadline_after(int64_t now, int64_t ms); /* now + ms, saturating at T
 
 void tt_loop_post(struct tt_loop *loop, struct tt_job *job);
 void tt_loop_unpost(struct tt_loop *loop, struct tt_job *job);
+/* Equal times fire in the order of starting. Starting a running timer moves it. */
 void tt_timer_start(struct tt_loop *loop, struct tt_timer *timer, int64_t at,
                     void (*fire)(struct tt_timer *));
 void tt_timer_stop(struct tt_loop *loop, struct tt_timer *timer);
@@ -69,6 +75,10 @@ struct tt_slot {
     void (*clear)(void *slot);
 };
 void *tt_loop_slot(struct tt_loop *loop, const struct tt_slot *what);
+
+/* So many more (or fewer) pieces of work are with worker threads, or wait to be delivered from
+ * there: the virtual clock stands still meanwhile. */
+void tt_loop_busy(struct tt_loop *loop, int change);
 
 /* Counters for tests and for the leak check at exit. */
 size_t tt_loop_live_ops(const struct tt_loop *loop);

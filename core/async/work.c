@@ -18,6 +18,7 @@ static void on_back(uv_work_t *request, int status)
     struct tt_call *call = request->data;
     struct tt_error *err = call->error, *why = call->why;
     call->error = call->why = NULL;
+    tt_loop_busy(call->op->loop, -1);
     if (status < 0 && !err)
         err = tt_error_new(TT_CANCELLED, "%s was cancelled", call->op->class_->name);
     if (why && err && err->kind == TT_CANCELLED) {
@@ -38,7 +39,9 @@ void tt_call_start(struct tt_call *call, struct tt_op *op, const char *name,
     int rc = TT_FAULT("work.queue")
                  ? UV_EIO
                  : uv_queue_work(tt_loop_uv(op->loop), &call->request, on_thread, on_back);
-    if (rc < 0)
+    if (rc == 0)
+        tt_loop_busy(op->loop, 1);
+    else
         tt_op_finish(op, tt_error_new(TT_IO, "%s: no worker thread: %s", name, uv_strerror(rc)));
 }
 

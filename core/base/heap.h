@@ -1,4 +1,6 @@
-/* A binary heap of small numbers by key, least first. Where each number stands is kept in an array
+/* The one heap of the tree: of small numbers by key, least first. What it sorts (timers, tasks,
+ * waiters) has numbers; pointers in items would cost each comparison a look at what they point to.
+ * Where each number stands is kept in an array
  * that several heaps may share, as long as a number is in one of them at a time; so taking any one
  * out costs O(log n) too. */
 #ifndef TT_HEAP_H

@@ -3,16 +3,10 @@
 #define TT_RETRY_H
 
 #include "core/base/error.h"
+#include "core/base/random.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-/* A generator of random numbers: all its state is one word, which is also the seed. */
-struct tt_random {
-    uint64_t state;
-};
-uint64_t tt_random_next(struct tt_random *random);
-double tt_random_unit(struct tt_random *random); /* 0 <= x < 1 */
 
 struct tt_retry {
     uint32_t retries; /* tries after the first */

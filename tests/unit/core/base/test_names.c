@@ -12,7 +12,7 @@
 
 #include "core/base/heap.h"
 #include "core/base/names.h"
-#include "core/run/retry.h"
+#include "core/base/random.h"
 
 static void names_are_numbers(void **state)
 {

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "core/base/error.h"
+#include "core/base/random.h"
 #include "core/pool/grants.h"
-#include "core/run/retry.h"
 
 static uint32_t set_of(struct tt_grants *pools, struct tt_pool_need a, struct tt_pool_need b)
 {

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "core/base/random.h"
 #include "core/run/dag.h"
-#include "core/run/retry.h"
 
 static void chain(struct tt_dag *dag, uint32_t first, uint32_t count)
 {

@@ -1,5 +1,7 @@
 /* AES-128-CTR computed ahead gives what OpenSSL's own gives, however it is asked. */
-#include "core/run/retry.h"
+#include "core/base/random.h"
+
+#include <stdbool.h>
 #include "executors/ssh/wire/cipher.h"
 #include "executors/ssh/wire/lib.h"
 
