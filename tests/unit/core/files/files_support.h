@@ -45,7 +45,7 @@ static int setup(void **state)
     (void)state;
     memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
     assert_non_null(mkdtemp(dir));
-    assert_int_equal(tt_loop_new(&loop, TT_CLOCK_REAL, 1, NULL), 0);
+    assert_int_equal(tt_loop_new(&loop, TT_CLOCK_VIRTUAL, 1, NULL), 0);
     scope = tt_scope_new(loop, NULL);
     env = env_with(&class_);
     return 0;
