@@ -17,12 +17,21 @@ void tt_then(struct tt_chain *chain, struct tt_op *op, struct tt_op *child, tt_c
     chain->waiting = child;
     chain->next = next;
     tt_op_await(child, link_done, chain);
-    /* it was cancelled between two chain */
+    /* it was cancelled between two steps */
     if (op->cancelled && child->scope == op->scope) {
         struct tt_error *why = tt_error_new(TT_CANCELLED, "%s was cancelled", op->class_->name);
         tt_op_cancel(child, why);
         tt_error_free(why);
     }
+}
+
+bool tt_chain_fails(struct tt_op *op, struct tt_op *step)
+{
+    struct tt_error *err = step->error;
+    step->error = NULL;
+    if (err)
+        tt_op_finish(op, err);
+    return err != NULL;
 }
 
 void tt_chain_cancel(struct tt_chain *chain, const struct tt_error *why)

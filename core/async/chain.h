@@ -23,6 +23,8 @@ struct tt_chain {
 
 /* Awaits `child` (its reference is taken), then calls `next`. */
 void tt_then(struct tt_chain *chain, struct tt_op *op, struct tt_op *child, tt_chain_step *next);
+/* False when the step went well; else it has ended op with its error, which it has lost by that. */
+bool tt_chain_fails(struct tt_op *op, struct tt_op *step);
 /* For the cancel of a class: cancels what is awaited when it lives in the same scope. */
 void tt_chain_cancel(struct tt_chain *chain, const struct tt_error *why);
 

@@ -1,4 +1,6 @@
 /* From an environment into the artifact store. */
+#include "core/async/batch.h"
+#include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/files/confine.h"
 #include "core/files/pump.h"
@@ -11,8 +13,8 @@ enum { at_once = 8 };
 
 struct collect {
     struct tt_op op;
+    struct tt_chain chain;
     struct tt_artifacts artifacts; /* in the order of their paths; what is no file left out */
-    struct tt_scope *steps;        /* cancelled with the operation, and by its first error */
     struct tt_store *store;
     struct tt_env *env;
     struct tt_confine *confine;
@@ -20,18 +22,23 @@ struct collect {
     char *root;
     char **targets; /* one an artifact: a symlink's target, or NULL */
     size_t started;
-    unsigned running;
-    struct tt_error *error;
 };
 
 /* One artifact on its way. */
 struct item {
+    struct tt_op op;
+    struct tt_chain chain;
     struct collect *collect;
     struct tt_artifact *artifact;
     const char *target; /* of a symlink */
     char *path;         /* in the environment */
     struct tt_file *source, *object;
 };
+
+static struct item *item_of(struct tt_op *op)
+{
+    return (struct item *)(void *)op;
+}
 
 const struct tt_artifacts *tt_artifacts_of(struct tt_op *op)
 {
@@ -40,7 +47,7 @@ const struct tt_artifacts *tt_artifacts_of(struct tt_op *op)
 
 static void collect_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    tt_scope_cancel(((struct collect *)(void *)op)->steps, why);
+    tt_chain_cancel(&((struct collect *)(void *)op)->chain, why);
 }
 
 static void collect_free(struct tt_op *op)
@@ -52,16 +59,17 @@ static void collect_free(struct tt_op *op)
     tt_artifacts_clear(&collect->artifacts);
     tt_wanted_clear(&collect->wanted);
     tt_confine_free(collect->confine);
-    tt_error_free(collect->error);
     free(collect->root);
     tt_env_release(collect->env);
-    tt_scope_release(collect->steps);
     free(collect);
 }
 
 /* --- one artifact --- */
 
-static void go_on(struct collect *collect);
+static void then(struct item *item, struct tt_op *step, tt_chain_step *next)
+{
+    tt_then(&item->chain, &item->op, step, next);
+}
 
 static void close_files(struct item *item)
 {
@@ -72,129 +80,112 @@ static void close_files(struct item *item)
     item->source = item->object = NULL;
 }
 
-/* Takes err, which is NULL when all went well. */
-static void item_ends(struct item *item, struct tt_error *err)
+static void item_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    struct collect *collect = item->collect;
-    if (err && !collect->error) {
-        collect->error = err;
-        tt_scope_cancel(collect->steps, err);
-    } else {
-        tt_error_free(err);
-    }
+    tt_chain_cancel(&item_of(op)->chain, why);
+}
+
+static void item_free(struct tt_op *op)
+{
+    struct item *item = item_of(op);
     close_files(item);
     free(item->path);
     free(item);
-    collect->running--;
-    go_on(collect);
 }
 
-/* True when the step went well; else the item has ended. Releases the step. */
-static bool went_well(struct item *item, struct tt_op *step)
+static void on_digest(struct tt_op *op, struct tt_op *step)
 {
-    struct tt_error *err = step->error;
-    step->error = NULL;
-    tt_op_release(step);
-    if (err)
-        item_ends(item, err);
-    return !err;
-}
-
-static void on_digest(struct tt_op *step, void *arg)
-{
-    struct item *item = arg;
+    struct item *item = item_of(op);
     bool unknown = step->error && step->error->kind == TT_UNSUPPORTED;
     bool same = !step->error && strcmp(tt_digest_of(step), item->artifact->sha256) == 0;
     if (unknown) {
-        tt_op_release(step);
-        item_ends(item, NULL);
-    } else if (went_well(item, step)) {
-        item_ends(item, same ? NULL
-                             : tt_error_new(TT_ARTIFACT,
-                                            "%s arrived damaged, or changed meanwhile: its "
-                                            "checksum differs",
-                                            item->path));
+        tt_op_finish(op, NULL);
+    } else if (!tt_chain_fails(op, step)) {
+        tt_op_finish(op, same ? NULL
+                              : tt_error_new(TT_ARTIFACT,
+                                             "%s arrived damaged, or changed meanwhile: its "
+                                             "checksum differs",
+                                             item->path));
     }
 }
 
-static void on_kept(struct tt_op *step, void *arg)
+static void on_kept(struct tt_op *op, struct tt_op *step)
 {
-    struct item *item = arg;
+    struct item *item = item_of(op);
     struct tt_env *env = item->collect->env;
-    if (!went_well(item, step))
+    if (tt_chain_fails(op, step))
         return;
     close_files(item);
     /* what came from this machine's files was hashed as it was read: nothing lay in between */
     if (strcmp(env->class_->kind, "local") == 0)
-        item_ends(item, NULL);
+        tt_op_finish(op, NULL);
     else
-        tt_op_await(env->class_->files->digest(env, item->collect->steps, item->path), on_digest,
-                    item);
+        then(item, env->class_->files->digest(env, item->op.scope, item->path), on_digest);
 }
 
-static void on_pumped(struct tt_op *step, void *arg)
+static void on_pumped(struct tt_op *op, struct tt_op *step)
 {
-    struct item *item = arg;
+    struct item *item = item_of(op);
     struct tt_pump_op *pumped = (struct tt_pump_op *)(void *)step;
     uint64_t promised = item->source->stat.size;
     memcpy(item->artifact->sha256, pumped->sha256, sizeof item->artifact->sha256);
     item->artifact->size = pumped->size;
-    if (!went_well(item, step))
+    if (tt_chain_fails(op, step))
         return;
     if (item->artifact->size < promised)
-        item_ends(item, tt_error_new(TT_ARTIFACT, "%s shrank while it was read", item->path));
+        tt_op_finish(op, tt_error_new(TT_ARTIFACT, "%s shrank while it was read", item->path));
     else
-        tt_op_await(tt_store_keep(item->collect->store, item->collect->steps, item->object,
-                                  item->artifact->sha256),
-                    on_kept, item);
+        then(item,
+             tt_store_keep(item->collect->store, item->op.scope, item->object,
+                           item->artifact->sha256),
+             on_kept);
 }
 
-static void on_object(struct tt_op *step, void *arg)
+static void on_object(struct tt_op *op, struct tt_op *step)
 {
-    struct item *item = arg;
+    struct item *item = item_of(op);
     item->object = tt_file_of(step);
-    if (went_well(item, step))
-        tt_op_await(tt_pump(item->source, item->object, tt_pump_max(&item->source->stat), true,
-                            item->collect->steps),
-                    on_pumped, item);
+    if (!tt_chain_fails(op, step))
+        then(item,
+             tt_pump(item->source, item->object, tt_pump_max(&item->source->stat), true,
+                     item->op.scope),
+             on_pumped);
 }
 
-static void on_source(struct tt_op *step, void *arg)
+static void on_source(struct tt_op *op, struct tt_op *step)
 {
-    struct item *item = arg;
+    struct item *item = item_of(op);
     item->source = tt_file_of(step);
-    if (!went_well(item, step))
+    if (tt_chain_fails(op, step))
         return;
     item->artifact->mode = item->source->stat.mode & 0777;
-    tt_op_await(tt_store_create(item->collect->store, item->collect->steps, item->artifact->path),
-                on_object, item);
+    then(item, tt_store_create(item->collect->store, item->op.scope, item->artifact->path),
+         on_object);
 }
 
-static void on_link_stored(struct tt_op *step, void *arg)
+static void on_link_stored(struct tt_op *op, struct tt_op *step)
 {
-    struct item *item = arg;
+    struct item *item = item_of(op);
     memcpy(item->artifact->sha256, tt_digest_of(step), sizeof item->artifact->sha256);
-    if (went_well(item, step))
-        item_ends(item, NULL);
+    if (!tt_chain_fails(op, step))
+        tt_op_finish(op, NULL);
 }
 
 static void fetch(struct item *item)
 {
     struct collect *collect = item->collect;
     if (item->target)
-        tt_op_await(
-            tt_store_put(collect->store, collect->steps, item->target, item->artifact->path),
-            on_link_stored, item);
+        then(item, tt_store_put(collect->store, item->op.scope, item->target, item->artifact->path),
+             on_link_stored);
     else
-        tt_op_await(
-            collect->env->class_->files->open_read(collect->env, collect->steps, item->path),
-            on_source, item);
+        then(item, collect->env->class_->files->open_read(collect->env, item->op.scope, item->path),
+             on_source);
 }
 
-static void on_confined(struct tt_op *step, void *arg)
+static void on_confined(struct tt_op *op, struct tt_op *step)
 {
-    struct item *item = arg;
-    if (went_well(item, step))
+    struct item *item = item_of(op);
+    if (!tt_chain_fails(op, step))
         fetch(item);
 }
 
@@ -207,41 +198,42 @@ static bool parent_known(const struct collect *collect, const char *path)
     return known;
 }
 
-static void start(struct collect *collect, size_t index)
+static struct tt_op *start(struct collect *collect, struct tt_scope *scope, size_t index)
 {
+    static const struct tt_op_class class_ = {"collecting an artifact", item_cancel, item_free};
     struct item *item = tt_zalloc(sizeof *item);
     item->collect = collect;
     item->artifact = &collect->artifacts.items[index];
     item->target = collect->targets[index];
     item->path = tt_path_join(collect->root, item->artifact->path);
-    collect->running++;
+    tt_op_init(&item->op, &class_, scope);
+    if (tt_op_finished(&item->op))
+        return &item->op;
     if (item->target && *item->target == '/')
-        tt_op_await(
-            tt_op_finished_new(collect->steps,
-                               tt_error_new(TT_INVALID,
-                                            "%s is a symlink to %s, which is not below the task's "
-                                            "directory everywhere",
-                                            item->path, item->target)),
-            on_confined, item);
+        tt_op_finish(&item->op, tt_error_new(TT_INVALID,
+                                             "%s is a symlink to %s, which is not below the "
+                                             "task's directory everywhere",
+                                             item->path, item->target));
     else if (item->target || !parent_known(collect, item->artifact->path))
-        tt_op_await(tt_confine_check(collect->confine, collect->steps, item->artifact->path),
-                    on_confined, item);
+        then(item, tt_confine_check(collect->confine, scope, item->artifact->path), on_confined);
     else
         fetch(item);
+    return &item->op;
 }
 
 /* --- all of them --- */
 
-static void go_on(struct collect *collect)
+static struct tt_op *next(void *arg, struct tt_scope *scope)
 {
-    while (collect->started < collect->artifacts.count && collect->running < at_once &&
-           !collect->error)
-        start(collect, collect->started++);
-    if (collect->running > 0)
-        return;
-    struct tt_error *err = collect->error;
-    collect->error = NULL;
-    tt_op_finish(&collect->op, err);
+    struct collect *collect = arg;
+    return collect->started < collect->artifacts.count ? start(collect, scope, collect->started++)
+                                                       : NULL;
+}
+
+static void on_collected(struct tt_op *op, struct tt_op *batch)
+{
+    if (!tt_chain_fails(op, batch))
+        tt_op_finish(op, NULL);
 }
 
 /* A symlink that something was found through: it travels as the directory that it stands for. */
@@ -295,16 +287,16 @@ static int take(struct collect *collect, const struct tt_entries *entries, struc
     return rc;
 }
 
-static void on_globbed(struct tt_op *step, void *arg)
+static void on_globbed(struct tt_op *op, struct tt_op *step)
 {
-    struct collect *collect = arg;
-    struct tt_error *err = step->error;
-    step->error = NULL;
-    if (!err)
-        take(collect, tt_entries_of(step), &err);
-    tt_op_release(step);
-    collect->error = err;
-    go_on(collect);
+    struct collect *collect = (struct collect *)(void *)op;
+    struct tt_error *err = NULL;
+    if (tt_chain_fails(op, step))
+        return;
+    if (take(collect, tt_entries_of(step), &err) < 0)
+        tt_op_finish(op, err);
+    else
+        tt_then(&collect->chain, op, tt_batch(op->scope, at_once, next, collect), on_collected);
 }
 
 struct tt_op *tt_store_collect(struct tt_store *store, struct tt_scope *scope, struct tt_env *env,
@@ -318,7 +310,6 @@ struct tt_op *tt_store_collect(struct tt_store *store, struct tt_scope *scope, s
     tt_env_retain(env);
     collect->root = tt_strdup(root ? root : "");
     collect->confine = tt_confine_new(env, root);
-    collect->steps = tt_scope_new(tt_scope_loop(scope), scope);
     tt_wanted_init(&collect->wanted, patterns, count);
     tt_op_init(&collect->op, &class_, scope);
     if (tt_op_finished(&collect->op))
@@ -326,9 +317,9 @@ struct tt_op *tt_store_collect(struct tt_store *store, struct tt_scope *scope, s
     if (tt_wanted_compile(&collect->wanted, &err) < 0)
         tt_op_finish(&collect->op, err);
     else
-        tt_op_await(env->class_->files->glob(env, collect->steps, collect->root,
-                                             (const char *const *)collect->wanted.patterns,
-                                             2 * count),
-                    on_globbed, collect);
+        tt_then(&collect->chain, &collect->op,
+                env->class_->files->glob(env, scope, collect->root,
+                                         (const char *const *)collect->wanted.patterns, 2 * count),
+                on_globbed);
     return &collect->op;
 }
