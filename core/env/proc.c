@@ -1,72 +1,10 @@
-/* A command's whole life.
- *
- * Two scopes: `scope`, below the caller's, carries the deadline and holds `life`, an operation that
- * ends with the command, so that whoever waits for the scope waits for the command. `inner` is a
- * root of its own: what runs in it (the executor's wait, reads, signals) goes on while the command
- * is being terminated.
- *
- * References: `users` counts holders and their operations; without any, a command that still runs
- * is terminated. `refs` counts those, the life, and internal operations that are not delivered. */
-#include "core/env/proc.h"
-
+/* A command's whole life: its start, its end, what is made of that, and who waits for it. Its
+ * streams are in streams.c, its termination in ladder.c. */
 #include "core/base/alloc.h"
 #include "core/base/owner.h"
-#include "core/pool/limits.h"
+#include "core/env/parts.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-enum { silence_ms = 200, drain_ms = 2000, late_bytes = 4 << 20 };
-
-enum state {
-    QUEUED, /* waits for a place */
-    STARTING,
-    RUNNING,
-    LEAVING, /* being terminated; the command ended, others of its group may live */
-    ENDED,
-};
-
-struct stream {
-    struct relay *pending; /* the read that runs */
-    int64_t since;         /* when it began, or when the last one finished */
-    int64_t idle_ms;       /* after the command's end, without a read */
-    size_t late;           /* bytes read after the drain's two seconds */
-    bool ended;            /* every further read finds the end */
-    bool given_up;         /* `pending` was cancelled because the drain is over */
-};
-
-struct tt_proc {
-    struct tt_op life;
-    unsigned refs, users;
-    struct tt_loop *loop;
-    struct tt_scope *scope, *inner;
-    struct tt_process *process; /* NULL until it runs */
-    struct tt_result *result;
-    struct tt_error *why;    /* it is being terminated for this */
-    struct tt_error *failed; /* it did not start */
-    enum state state;
-    bool killed; /* KILL was sent */
-    int64_t began, ended_at, grace;
-    struct tt_claim claim;    /* of a place in the environment's limit */
-    struct tt_env *queued_in; /* held, with the command, while it waits for one */
-    struct tt_command queued;
-    int64_t timeout;
-    struct start *start;     /* the caller's operation while starting */
-    struct tt_op *env_start; /* the executor's */
-    struct tt_op *env_wait, *env_gone;
-    struct tt_op *env_term, *env_kill; /* signals on their way */
-    struct tt_timer ladder, drain;
-    struct stream streams[2];
-    struct waiter *waiters;
-};
-
-/* The caller's view of one operation of the executor. */
-struct relay {
-    struct tt_bytes_op base;
-    struct tt_proc *proc;
-    struct tt_op *inner;
-    struct stream *stream; /* NULL unless it reads */
-};
 
 struct start {
     struct tt_op op;
@@ -79,7 +17,7 @@ struct waiter {
     struct waiter *next;
 };
 
-static void unref(struct tt_proc *proc)
+void tt_proc_unref(struct tt_proc *proc)
 {
     if (--proc->refs > 0)
         return;
@@ -109,7 +47,7 @@ void tt_proc_release(struct tt_proc *proc)
         tt_proc_terminate(proc, why);
         tt_error_free(why);
     }
-    unref(proc);
+    tt_proc_unref(proc);
 }
 
 /* --- the result --- */
@@ -162,7 +100,7 @@ static void judge(struct tt_proc *proc)
 /* --- waiting --- */
 
 /* An operation is done with what it held. */
-static void let_waiters_go(struct tt_proc *proc)
+void tt_proc_let_waiters_go(struct tt_proc *proc)
 {
     if (proc->state != ENDED || proc->streams[0].pending || proc->streams[1].pending)
         return;
@@ -201,7 +139,7 @@ struct tt_op *tt_proc_wait(struct tt_proc *proc, struct tt_scope *scope)
         return &waiter->op;
     waiter->next = proc->waiters;
     proc->waiters = waiter;
-    let_waiters_go(proc);
+    tt_proc_let_waiters_go(proc);
     return &waiter->op;
 }
 
@@ -213,168 +151,6 @@ struct tt_result *tt_proc_result(struct tt_proc *proc)
 const char *tt_proc_ref(const struct tt_proc *proc)
 {
     return proc->process->ref;
-}
-
-/* --- draining: after the end, who still holds the streams is not waited for --- */
-
-static int64_t since_end(const struct tt_proc *proc, const struct stream *s)
-{
-    return s->since > proc->ended_at ? s->since : proc->ended_at;
-}
-
-/* When the read that runs is given up. Time without a read is a slow reader's, and does not count:
- * what was written before the end waits for it. */
-static int64_t gives_up_at(const struct tt_proc *proc, const struct stream *s)
-{
-    int64_t silent = since_end(proc, s) + silence_ms;
-    int64_t last = proc->ended_at + drain_ms + s->idle_ms;
-    return silent < last ? silent : last;
-}
-
-static void watch_silence(struct tt_proc *proc);
-
-static void on_silence(struct tt_timer *timer)
-{
-    struct tt_proc *proc = tt_owner(timer, struct tt_proc, drain);
-    struct tt_error *why = tt_error_new(TT_CANCELLED, "the command ended; its stream did not");
-    for (int i = 0; i < 2; i++) {
-        struct stream *s = &proc->streams[i];
-        if (s->pending && !s->given_up && !tt_op_finished(s->pending->inner) &&
-            gives_up_at(proc, s) <= tt_loop_now(proc->loop)) {
-            s->given_up = true;
-            tt_op_cancel(s->pending->inner, why);
-        }
-    }
-    tt_error_free(why);
-    watch_silence(proc);
-}
-
-static void watch_silence(struct tt_proc *proc)
-{
-    int64_t at = TT_NEVER;
-    for (int i = 0; i < 2; i++) {
-        const struct stream *s = &proc->streams[i];
-        if (s->pending && !s->given_up && gives_up_at(proc, s) < at)
-            at = gives_up_at(proc, s);
-    }
-    if (proc->state == ENDED && at != TT_NEVER)
-        tt_timer_start(proc->loop, &proc->drain, at, on_silence);
-    else
-        tt_timer_stop(proc->loop, &proc->drain);
-}
-
-/* --- the executor's operations, seen by the caller --- */
-
-static void relay_cancel(struct tt_op *op, const struct tt_error *why)
-{
-    struct relay *relay = (struct relay *)(void *)op;
-    tt_op_cancel(relay->inner, why);
-}
-
-static void relay_free(struct tt_op *op)
-{
-    struct relay *relay = (struct relay *)(void *)op;
-    tt_op_release(relay->inner);
-    tt_proc_release(relay->proc);
-    tt_bytes_op_free(op);
-}
-
-static struct relay *relay_new(struct tt_proc *proc, struct tt_scope *scope)
-{
-    static const struct tt_op_class class_ = {"a command's stream", relay_cancel, relay_free};
-    struct relay *relay = tt_zalloc(sizeof *relay);
-    relay->proc = proc;
-    tt_proc_retain(proc);
-    tt_op_init(&relay->base.op, &class_, scope);
-    return relay;
-}
-
-static void on_relayed(struct tt_op *inner, void *arg)
-{
-    struct relay *relay = arg;
-    tt_op_finish(&relay->base.op, tt_error_copy(inner->error));
-}
-
-static struct tt_op *relayed(struct relay *relay, struct tt_op *inner)
-{
-    relay->inner = inner;
-    tt_op_await(inner, on_relayed, relay);
-    return &relay->base.op;
-}
-
-struct tt_op *tt_proc_write(struct tt_proc *proc, struct tt_scope *scope, const void *data,
-                            size_t length)
-{
-    struct relay *relay = relay_new(proc, scope);
-    if (tt_op_finished(&relay->base.op))
-        return &relay->base.op;
-    return relayed(relay, proc->process->class_->write(proc->process, proc->inner, data, length));
-}
-
-struct tt_op *tt_proc_close_stdin(struct tt_proc *proc, struct tt_scope *scope)
-{
-    struct relay *relay = relay_new(proc, scope);
-    if (tt_op_finished(&relay->base.op))
-        return &relay->base.op;
-    return relayed(relay, proc->process->class_->close_stdin(proc->process, proc->inner));
-}
-
-struct tt_op *tt_proc_signal(struct tt_proc *proc, struct tt_scope *scope, int signal)
-{
-    struct relay *relay = relay_new(proc, scope);
-    if (tt_op_finished(&relay->base.op))
-        return &relay->base.op;
-    if (proc->state == ENDED) {
-        tt_op_finish(&relay->base.op, tt_error_new(TT_NOT_FOUND, "the command has ended"));
-        return &relay->base.op;
-    }
-    return relayed(relay, proc->process->class_->signal(proc->process, proc->inner, signal));
-}
-
-static void on_read(struct tt_op *inner, void *arg)
-{
-    struct relay *relay = arg;
-    struct tt_proc *proc = relay->proc;
-    struct stream *s = relay->stream;
-    struct tt_bytes *got = &((struct tt_bytes_op *)(void *)inner)->bytes;
-    s->pending = NULL;
-    if (!inner->error) {
-        relay->base.bytes = *got;
-        *got = (struct tt_bytes){0};
-    }
-    s->since = tt_loop_now(proc->loop);
-    if (proc->state == ENDED && s->since >= proc->ended_at + drain_ms)
-        s->late += relay->base.bytes.length;
-    if (s->given_up || s->late > late_bytes || (!inner->error && !relay->base.bytes.length))
-        s->ended = true;
-    tt_op_finish(&relay->base.op, s->given_up ? NULL : tt_error_copy(inner->error));
-    s->given_up = false;
-    let_waiters_go(proc);
-}
-
-struct tt_op *tt_proc_read(struct tt_proc *proc, struct tt_scope *scope, enum tt_stream stream,
-                           size_t max)
-{
-    struct relay *relay = relay_new(proc, scope);
-    struct stream *s = &proc->streams[stream];
-    if (tt_op_finished(&relay->base.op))
-        return &relay->base.op;
-    if (s->pending || s->ended) {
-        tt_op_finish(&relay->base.op,
-                     s->pending ? tt_error_new(TT_INVALID, "this stream is being read already")
-                                : NULL);
-        return &relay->base.op;
-    }
-    relay->stream = s;
-    s->pending = relay;
-    if (proc->state == ENDED)
-        s->idle_ms += tt_loop_now(proc->loop) - since_end(proc, s);
-    s->since = tt_loop_now(proc->loop);
-    relay->inner = proc->process->class_->read(proc->process, proc->inner, stream, max);
-    tt_op_await(relay->inner, on_read, relay);
-    if (proc->state == ENDED)
-        watch_silence(proc);
-    return &relay->base.op;
 }
 
 /* --- the end --- */
@@ -395,7 +171,7 @@ static void leave_queue(struct tt_proc *proc)
     proc->queued_in = NULL;
 }
 
-static void ended(struct tt_proc *proc)
+void tt_proc_ended(struct tt_proc *proc)
 {
     leave_queue(proc);
     tt_claim_release(&proc->claim);
@@ -410,8 +186,8 @@ static void ended(struct tt_proc *proc)
     judge(proc);
     if (proc->start)
         start_failed(proc);
-    watch_silence(proc);
-    let_waiters_go(proc);
+    tt_proc_watch_silence(proc);
+    tt_proc_let_waiters_go(proc);
     struct tt_scope *scope = proc->scope;
     proc->scope = NULL;
     tt_op_finish(&proc->life, NULL);
@@ -424,8 +200,8 @@ static void on_gone(struct tt_op *op, void *arg)
     proc->env_gone = NULL;
     tt_op_release(op);
     if (proc->state == LEAVING && !proc->killed)
-        ended(proc);
-    unref(proc);
+        tt_proc_ended(proc);
+    tt_proc_unref(proc);
 }
 
 static void on_wait(struct tt_op *op, void *arg)
@@ -442,85 +218,13 @@ static void on_wait(struct tt_op *op, void *arg)
         } else if (proc->env_kill) {
             proc->state = LEAVING; /* others of its group have still to hear of KILL */
         } else {
-            ended(proc);
+            tt_proc_ended(proc);
         }
     }
-    unref(proc);
+    tt_proc_unref(proc);
 }
 
-/* --- terminating: TERM, grace, KILL, and at last giving up --- */
-
-/* KILL was given to the group: those that outlived the command itself are gone, too. */
-static void on_killed(struct tt_op *op, void *arg)
-{
-    struct tt_proc *proc = arg;
-    proc->env_kill = NULL;
-    tt_op_release(op);
-    if (proc->state == LEAVING)
-        ended(proc);
-    unref(proc);
-}
-
-static void on_asked(struct tt_op *op, void *arg)
-{
-    struct tt_proc *proc = arg;
-    proc->env_term = NULL;
-    tt_op_release(op);
-    unref(proc);
-}
-
-static void on_unconfirmed(struct tt_timer *timer)
-{
-    struct tt_proc *proc = tt_owner(timer, struct tt_proc, ladder);
-    if (proc->state == RUNNING) {
-        struct tt_exit *end = &proc->process->exit;
-        char *why = tt_error_text(proc->why);
-        free(end->message);
-        *end = (struct tt_exit){.kind = TT_LOST, .code = -1, .usage = {-1, -1, -1, -1, -1}};
-        end->message = tt_format("%s; no end was seen within %gs: it may still be running", why,
-                                 (double)(proc->grace + tt_confirm_ms) / 1000);
-        free(why);
-        tt_op_cancel(proc->env_wait, proc->why);
-    }
-    ended(proc);
-}
-
-static void on_grace_over(struct tt_timer *timer)
-{
-    struct tt_proc *proc = tt_owner(timer, struct tt_proc, ladder);
-    proc->killed = true;
-    proc->refs++;
-    proc->env_kill = proc->process->class_->signal(proc->process, proc->inner, 9);
-    tt_op_await(proc->env_kill, on_killed, proc);
-    if (proc->env_gone)
-        tt_op_cancel(proc->env_gone, proc->why);
-    tt_timer_start(proc->loop, &proc->ladder,
-                   tt_deadline_after(tt_loop_now(proc->loop), tt_confirm_ms), on_unconfirmed);
-}
-
-static void climb(struct tt_proc *proc)
-{
-    proc->refs++;
-    proc->env_term = proc->process->class_->signal(proc->process, proc->inner, 15);
-    tt_op_await(proc->env_term, on_asked, proc);
-    tt_timer_start(proc->loop, &proc->ladder,
-                   tt_deadline_after(tt_loop_now(proc->loop), proc->grace), on_grace_over);
-}
-
-void tt_proc_terminate(struct tt_proc *proc, const struct tt_error *why)
-{
-    if (proc->state == ENDED || proc->why)
-        return;
-    proc->why = tt_error_copy(why);
-    if (proc->state == QUEUED) {
-        proc->failed = tt_error_copy(why);
-        ended(proc);
-    } else if (proc->state == STARTING) {
-        tt_op_cancel(proc->env_start, why);
-    } else {
-        climb(proc);
-    }
-}
+/* --- the start --- */
 
 static void life_cancel(struct tt_op *op, const struct tt_error *why)
 {
@@ -529,10 +233,8 @@ static void life_cancel(struct tt_op *op, const struct tt_error *why)
 
 static void life_free(struct tt_op *op)
 {
-    unref((struct tt_proc *)(void *)op);
+    tt_proc_unref((struct tt_proc *)(void *)op);
 }
-
-/* --- the start --- */
 
 static void on_started(struct tt_op *op, void *arg)
 {
@@ -542,14 +244,14 @@ static void on_started(struct tt_op *op, void *arg)
     if (!proc->process) {
         proc->failed = op->error ? tt_error_copy(op->error)
                                  : tt_error_new(TT_IO, "the command was started, and taken");
-        ended(proc);
+        tt_proc_ended(proc);
     } else {
         proc->state = RUNNING;
         proc->refs++;
         proc->env_wait = proc->process->class_->wait(proc->process, proc->inner);
         tt_op_await(proc->env_wait, on_wait, proc);
         if (proc->why) {
-            climb(proc);
+            tt_proc_climb(proc);
         } else if (proc->start) {
             struct start *start = proc->start;
             proc->start = NULL;
@@ -557,7 +259,7 @@ static void on_started(struct tt_op *op, void *arg)
         }
     }
     tt_op_release(op);
-    unref(proc);
+    tt_proc_unref(proc);
 }
 
 static void start_cancel(struct tt_op *op, const struct tt_error *why)
@@ -647,7 +349,7 @@ struct tt_op *tt_proc_start(struct tt_env *env, struct tt_scope *scope,
     if (!options->limited || env->limit <= 0)
         begin(proc, env, command);
     else if (queue(proc, env, command, &proc->failed) < 0)
-        ended(proc);
+        tt_proc_ended(proc);
     return &start->op;
 }
 

@@ -1,9 +1,9 @@
 /* AES-128-CTR computed ahead gives what OpenSSL's own gives, however it is asked. */
 #include "core/base/random.h"
 
-#include <stdbool.h>
 #include "executors/ssh/wire/cipher.h"
 #include "executors/ssh/wire/lib.h"
+#include <stdbool.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
