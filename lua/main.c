@@ -70,7 +70,7 @@ static void catch_signals(void)
 
 static int start(struct tt_loop **loop, struct tt_error **err)
 {
-    uint64_t seed;
+    uint64_t seed; /* of all the loop's numbers: the only ones that come from the system */
     int rc = TT_FAULT("main.random") ? UV_EIO : uv_random(NULL, NULL, &seed, sizeof seed, 0, NULL);
     if (rc < 0)
         return tt_fail(err, TT_IO, "no random numbers: %s", uv_strerror(rc));

@@ -4,6 +4,7 @@
 #include "core/base/names.h"
 
 #include "core/base/alloc.h"
+#include "core/base/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,14 +24,6 @@ struct tt_names {
     uint32_t count, capacity;
     uint32_t mask; /* slots - 1, slots being a power of two */
 };
-
-static uint64_t hash_of(const char *text)
-{
-    uint64_t hash = 14695981039346656037u; /* FNV-1a */
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 1099511628211u;
-    return hash ^ (hash >> 32);
-}
 
 struct tt_names *tt_names_new(void)
 {
@@ -57,7 +50,8 @@ void tt_names_free(struct tt_names *names)
 /* The slot where the text is, or the empty one where it would go. */
 static uint32_t slot_of(const struct tt_names *names, const char *text)
 {
-    uint32_t slot = (uint32_t)hash_of(text) & names->mask;
+    uint64_t hash = tt_hash(text);
+    uint32_t slot = (uint32_t)(hash ^ hash >> 32) & names->mask;
     while (names->slots[slot] && strcmp(names->texts[names->slots[slot] - 1], text) != 0)
         slot = (slot + 1) & names->mask;
     return slot;

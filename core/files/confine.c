@@ -1,6 +1,7 @@
 #include "core/files/confine.h"
 
 #include "core/base/alloc.h"
+#include "core/base/names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +11,7 @@ enum { max_links = 40 };
 struct tt_confine {
     struct tt_env *env;
     char *root;
-    char **trusted; /* a hash table with open addressing; its size a power of two */
-    size_t count, room;
+    struct tt_names *trusted; /* real directories below root */
 };
 
 struct tt_confine *tt_confine_new(struct tt_env *env, const char *root)
@@ -20,8 +20,7 @@ struct tt_confine *tt_confine_new(struct tt_env *env, const char *root)
     confine->env = env;
     tt_env_retain(env);
     confine->root = tt_strdup(root ? root : "");
-    confine->room = 64;
-    confine->trusted = tt_zalloc(confine->room * sizeof *confine->trusted);
+    confine->trusted = tt_names_new();
     return confine;
 }
 
@@ -29,9 +28,7 @@ void tt_confine_free(struct tt_confine *confine)
 {
     if (!confine)
         return;
-    for (size_t i = 0; i < confine->room; i++)
-        free(confine->trusted[i]);
-    free(confine->trusted);
+    tt_names_free(confine->trusted);
     free(confine->root);
     tt_env_release(confine->env);
     free(confine);
@@ -39,54 +36,22 @@ void tt_confine_free(struct tt_confine *confine)
 
 /* --- what is known to be a directory --- */
 
-/* FNV-1a, by Fowler, Noll and Vo. */
-static size_t hash(const char *text, size_t length)
-{
-    uint64_t h = 14695981039346656037u;
-    for (size_t i = 0; i < length; i++)
-        h = (h ^ (unsigned char)text[i]) * 1099511628211u;
-    return (size_t)h;
-}
-
-/* Where it is, or the free place where it would be. */
-static char **find(const struct tt_confine *confine, const char *dir, size_t length)
-{
-    size_t at = hash(dir, length) & (confine->room - 1);
-    while (confine->trusted[at] &&
-           (strncmp(confine->trusted[at], dir, length) != 0 || confine->trusted[at][length] != 0))
-        at = (at + 1) & (confine->room - 1);
-    return &confine->trusted[at];
-}
-
-static void grow(struct tt_confine *confine)
-{
-    char **old = confine->trusted;
-    size_t room = confine->room;
-    confine->room *= 2;
-    confine->trusted = tt_zalloc(confine->room * sizeof *confine->trusted);
-    for (size_t i = 0; i < room; i++)
-        if (old[i])
-            *find(confine, old[i], strlen(old[i])) = old[i];
-    free(old);
-}
-
 void tt_confine_trust(struct tt_confine *confine, const char *dir)
 {
+    char *part = tt_strdup(dir);
     for (size_t length = 1; *dir && dir[length - 1]; length++) {
         if (dir[length] && dir[length] != '/')
             continue;
-        char **place = find(confine, dir, length);
-        if (*place)
-            continue;
-        *place = tt_strndup(dir, length);
-        if (++confine->count > confine->room / 2)
-            grow(confine);
+        part[length] = 0;
+        tt_names_add(confine->trusted, part);
+        part[length] = dir[length];
     }
+    free(part);
 }
 
 bool tt_confine_known(const struct tt_confine *confine, const char *dir)
 {
-    return !*dir || *find(confine, dir, strlen(dir)) != NULL;
+    return !*dir || tt_names_find(confine->trusted, dir) != TT_NO_NAME;
 }
 
 /* --- following a path --- */

@@ -317,6 +317,8 @@ struct tt_op *tt_fd_file_open(struct tt_fd_file *file, struct tt_scope *scope,
     return &opening->is.op;
 }
 
+/* The system's numbers, not the loop's: another process with the same seed writes there, too, and
+ * this runs on worker threads. */
 char *tt_temporary_beside(const char *path)
 {
     uint64_t random;
@@ -346,35 +348,4 @@ int tt_fd_file_create(struct tt_fd_file *file, unsigned mode, struct tt_error **
             return tt_fail_errno(err, errnum, "cannot write %s", file->path);
     }
     return tt_fail_errno(err, EEXIST, "cannot write %s", file->path);
-}
-
-static bool is_directory(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-int tt_make_directories(const char *path, struct tt_error **err)
-{
-    if (!*path)
-        return tt_fail_errno(err, ENOENT, "cannot make a directory without a name");
-    char *part = tt_strdup(path);
-    int rc = 0;
-    for (char *at = part + 1; rc == 0; at++) {
-        char c = *at;
-        if (c && c != '/')
-            continue;
-        *at = 0;
-        bool made = !TT_FAULT("fd_file.mkdir") && mkdir(part, 0777) == 0;
-        int errnum = errno;
-        /* an existing one is fine, whatever mkdir says first (a read-only file system, say) */
-        if (!made && !is_directory(part))
-            rc = tt_fail_errno(err, errnum == EEXIST ? ENOTDIR : errnum,
-                               "cannot make the directory %s", part);
-        *at = c;
-        if (!c)
-            break;
-    }
-    free(part);
-    return rc;
 }

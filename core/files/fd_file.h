@@ -33,7 +33,5 @@ int tt_fd_file_create(struct tt_fd_file *file, unsigned mode, struct tt_error **
 int tt_fd_file_commit(struct tt_fd_file *file, struct tt_error **err);
 /* A name that nobody has for a temporary beside path; allocated. */
 char *tt_temporary_beside(const char *path);
-/* Blocking: makes a directory with its missing parents. */
-int tt_make_directories(const char *path, struct tt_error **err);
 
 #endif

@@ -4,6 +4,7 @@
 #include "core/base/alloc.h"
 #include "core/base/digest.h"
 #include "core/base/fault.h"
+#include "core/base/local.h"
 #include "core/files/fd_file.h"
 
 #include <dirent.h>

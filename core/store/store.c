@@ -2,6 +2,7 @@
 #include "core/async/work.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/local.h"
 #include "core/files/fd_file.h"
 #include "core/store/parts.h"
 

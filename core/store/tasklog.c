@@ -3,6 +3,8 @@
 #include "core/base/alloc.h"
 #include "core/base/buf.h"
 #include "core/base/fault.h"
+#include "core/base/hash.h"
+#include "core/base/local.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,9 +21,7 @@ char *tt_file_name(const char *name)
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                                 "0123456789_-=,[]+@";
     struct tt_buf text = {0};
-    uint64_t hash = 14695981039346656037u;
     for (const char *c = name; *c; c++) {
-        hash = (hash ^ (unsigned char)*c) * 1099511628211u;
         if (strchr(plain, *c) || (*c == '.' && c != name))
             tt_buf_add(&text, c, 1);
         else
@@ -31,31 +31,9 @@ char *tt_file_name(const char *name)
     if (strlen(full) <= longest_name)
         return full;
     /* '~' is never plain, so no short name looks like this. */
-    char *cut = tt_format("%.*s~%016llx", longest_name, full, (unsigned long long)hash);
+    char *cut = tt_format("%.*s~%016llx", longest_name, full, (unsigned long long)tt_hash(name));
     free(full);
     return cut;
-}
-
-static int make_dir(const char *path, struct tt_error **err)
-{
-    if ((TT_FAULT("tasklog.mkdir") || mkdir(path, 0777) < 0) && errno != EEXIST)
-        return tt_fail_errno(err, errno, "%s cannot be made", path);
-    return 0;
-}
-
-int tt_make_dirs(const char *path, struct tt_error **err)
-{
-    char *part = tt_strdup(path);
-    int rc = 0;
-    for (char *slash = strchr(part + 1, '/'); slash && rc == 0; slash = strchr(slash + 1, '/')) {
-        *slash = 0;
-        rc = make_dir(part, err);
-        *slash = '/';
-    }
-    if (rc == 0)
-        rc = make_dir(part, err);
-    free(part);
-    return rc;
 }
 
 static int open_log(struct tt_tasklog *log, const char *dir, const char *name,
@@ -69,7 +47,7 @@ static int open_log(struct tt_tasklog *log, const char *dir, const char *name,
     int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
     log->fd = TT_FAULT("tasklog.open") ? -1 : open(log->path, flags, 0666);
     if (log->fd < 0 && errno == ENOENT && dir) {
-        int rc = tt_make_dirs(dir, err);
+        int rc = tt_make_directories(dir, err);
         if (rc < 0)
             return rc;
         log->fd = open(log->path, flags, 0666);

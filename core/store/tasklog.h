@@ -23,7 +23,5 @@ int tt_tasklog_write(struct tt_tasklog *log, const char *dir, const char *name, 
 /* Gives the descriptor back; path stays. */
 void tt_tasklog_close(struct tt_tasklog *log);
 void tt_tasklog_clear(struct tt_tasklog *log);
-/* Makes a directory with its parents; an existing one is fine. */
-int tt_make_dirs(const char *path, struct tt_error **err);
 
 #endif

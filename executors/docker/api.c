@@ -4,6 +4,7 @@
 #include "core/base/digest.h"
 #include "core/base/fault.h"
 #include "core/base/json.h"
+#include "core/base/local.h"
 #include "executors/docker/events.h"
 
 #include <stdlib.h>
@@ -96,16 +97,10 @@ static int use_environment(const char *host, const char *cert_path, struct tx_ht
 /* The JSON in a file; NULL without an error when there is no such file. */
 static json_t *read_json(const char *path, struct tt_error **err)
 {
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return NULL;
     struct tt_buf text = {0};
-    char piece[4096];
-    for (size_t got; text.length < max_config && (got = fread(piece, 1, sizeof piece, file)) > 0;)
-        tt_buf_add(&text, piece, got);
-    fclose(file);
     json_t *json = NULL;
-    tt_json_parse(&json, text.data ? text.data : "", text.length, path, err);
+    if (tt_read_whole(path, max_config, &text, NULL) == 0)
+        tt_json_parse(&json, text.data ? text.data : "", text.length, path, err);
     tt_buf_free(&text);
     return json;
 }

@@ -94,6 +94,7 @@ static ssize_t take(wslay_event_context_ptr context, const uint8_t *bytes, size_
 static int mask(wslay_event_context_ptr context, uint8_t *to, size_t length, void *arg)
 {
     (void)arg;
+    /* the system's numbers, for nobody may guess them: RFC 6455 wants that of masks */
     if (TT_FAULT("ws.random") || getrandom(to, length, 0) != (ssize_t)length) {
         wslay.event_set_error(context, WSLAY_ERR_CALLBACK_FAILURE);
         return -1;

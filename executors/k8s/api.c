@@ -304,6 +304,7 @@ static struct tt_op *open_socket(struct request *request)
 {
     unsigned char random[16];
     struct tt_error *err = NULL;
+    /* the system's numbers, for nobody may guess them: RFC 6455 wants that of keys and masks */
     if (TT_FAULT("k8s_api.random") || getrandom(random, sizeof random, 0) != sizeof random) {
         err = tt_error_new(TT_IO, "the system has no random numbers");
         return tt_op_finished_new(request->op.scope, err);

@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "core/base/base64.h"
 #include "core/base/fault.h"
+#include "core/base/local.h"
 #include "executors/http/api.h"
 #include "executors/k8s/yaml.h"
 
@@ -230,18 +231,17 @@ int tx_kube_choose(struct tx_kube_config *config, const json_t *all, const char 
 
 int tx_kube_read_file(const char *path, struct tt_buf *text, struct tt_error **err)
 {
-    FILE *file = TT_FAULT("kubeconfig.open") ? NULL : fopen(path, "re");
-    if (!file && errno == ENOENT)
+    struct tt_error *why = NULL;
+    int rc = tt_read_whole(path, max_file, text, &why);
+    if (rc < 0 && why->errnum == ENOENT) {
+        tt_error_free(why);
         return 0;
-    if (!file)
-        return tt_fail_errno(err, errno, "%s", path);
-    char piece[4096];
-    size_t got;
-    while (text->length < max_file && (got = fread(piece, 1, sizeof piece, file)) > 0)
-        tt_buf_add(text, piece, got);
-    bool failed = ferror(file);
-    fclose(file);
-    return failed ? tt_fail(err, TT_IO, "%s cannot be read", path) : 1;
+    }
+    if (rc < 0 && err)
+        *err = why;
+    else
+        tt_error_free(why);
+    return rc < 0 ? rc : 1;
 }
 
 static int merge_files(json_t *all, const char *paths, struct tt_error **err)

@@ -236,6 +236,7 @@ static char *child_stack(void)
     return stack;
 }
 
+/* The system's clock, not the loop's: it is compared with the start that the kernel notes. */
 static int64_t boot_ms(void)
 {
     struct timespec now;

@@ -8,6 +8,7 @@
 #include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/local.h"
 #include "core/env/proc.h"
 #include "core/files/fd_file.h"
 #include "core/files/tree.h"

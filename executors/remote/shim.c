@@ -291,6 +291,7 @@ void tx_shim_clear(struct tx_shim *shim)
 
 int tx_shim_nonce(char nonce[tx_nonce_size], struct tt_error **err)
 {
+    /* the system's numbers: a command that could guess its nonce could forge the shim's report */
     unsigned char bytes[(tx_nonce_size - 1) / 2];
     if (TT_FAULT("shim.random") || getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
         return tt_fail(err, TT_IO, "the system has no random numbers");

@@ -214,7 +214,7 @@ int tx_tar_write(int fd, const struct tx_tar_entry *entries, unsigned count, str
                                       : from->type == 'l' ? AE_IFLNK
                                                           : AE_IFREG);
         lib.entry_set_perm(entry, from->mode);
-        lib.entry_set_mtime(entry, time(NULL), 0);
+        lib.entry_set_mtime(entry, time(NULL), 0); /* a file's time is the system's */
         lib.entry_set_size(entry, from->type == 'f' ? from->size : 0);
         if (from->type == 'l')
             lib.entry_set_symlink(entry, from->target);

@@ -18,6 +18,7 @@ static struct lt_vm *volatile watched;
 static _Atomic int64_t due = TT_NEVER;   /* when what runs must have ended */
 static _Atomic int64_t rings = TT_NEVER; /* when the alarm is set for */
 
+/* The system's clock, not the loop's: a signal's handler reads it while Lua keeps the loop busy. */
 static int64_t now_ms(void)
 {
     return (int64_t)(uv_hrtime() / 1000000);

@@ -1,6 +1,7 @@
 #include "executors/ssh/login/hostkey.h"
 
 #include "core/base/alloc.h"
+#include "core/base/local.h"
 #include "executors/ssh/login/key.h"
 #include "executors/ssh/login/keyfiles.h"
 #include "executors/ssh/wire/methods.h"
@@ -36,7 +37,7 @@ struct loading {
 static int read_file(struct loading *l, const char *path, struct tt_error **err)
 {
     struct tt_buf text = {0};
-    int rc = tx_read_whole(path, max_known_hosts, &text, err);
+    int rc = tt_read_whole(path, max_known_hosts, &text, err);
     if (rc < 0 && err && *err && (*err)->errnum == ENOENT) {
         tt_error_free(*err);
         *err = NULL;
@@ -217,7 +218,7 @@ struct remembering {
 
 static int append(const struct remembering *r, int fd, const char *path, struct tt_error **err)
 {
-    unsigned char salt[20];
+    unsigned char salt[20]; /* not the loop's numbers: nobody may guess it, and this is a thread */
     if (r->hash && tx_crypto.RAND_bytes(salt, sizeof salt) != 1)
         return tt_fail(err, TT_HOST_KEY, "libcrypto has no random numbers");
     char *line = tx_known_line(r->loading->names[0], r->type, r->key.data, r->key.length,
