@@ -7,7 +7,7 @@
 #include "lua/flow/flow.h"
 #include "lua/value/error.h"
 #include "lua/value/value.h"
-#include "lua/vm/secret.h"
+#include "lua/vm/masker.h"
 #include "lua/vm/task.h"
 
 #include "core/base/json.h"

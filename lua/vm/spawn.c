@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "lua/value/args.h"
 #include "lua/value/error.h"
+#include "lua/vm/masker.h"
 #include "lua/vm/task.h"
 
 #include <lauxlib.h>
