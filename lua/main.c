@@ -7,7 +7,7 @@
 #include "lua/value/error.h"
 #include "lua/vm/masked.h"
 #include "lua/vm/masker.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -9,7 +9,7 @@
 #include "lua/value/error.h"
 #include "lua/vm/secret.h"
 #include "lua/vm/state.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>

@@ -6,7 +6,7 @@
 #include "lua/env/env.h"
 #include "lua/value/error.h"
 #include "lua/vm/secret.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "lua/env/command.h"
 #include "lua/value/error.h"
 #include "lua/vm/secret.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <errno.h>
 #include <lauxlib.h>

@@ -8,7 +8,7 @@
 #include "lua/value/error.h"
 #include "lua/value/value.h"
 #include "lua/vm/masker.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include "core/base/json.h"
 

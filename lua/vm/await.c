@@ -1,7 +1,7 @@
 /* Awaiting: where a task's operations run, where Lua can be suspended, and what comes back. */
 #include "lua/value/error.h"
 #include "lua/vm/state.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 

@@ -1,7 +1,7 @@
 #include "lua/vm/gate.h"
 
 #include "core/base/alloc.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 

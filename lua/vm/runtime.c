@@ -10,7 +10,7 @@
 #include "lua/vm/secret.h"
 #include "lua/vm/spawn.h"
 #include "lua/vm/stdin.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 #include "lua/value/args.h"
 #include "lua/value/error.h"
 #include "lua/vm/masker.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include "core/base/alloc.h"
 #include "core/base/owner.h"
