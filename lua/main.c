@@ -5,9 +5,9 @@
 #include "lua/env/env.h"
 #include "lua/libraries.h"
 #include "lua/value/error.h"
+#include "lua/vm/fiber.h"
 #include "lua/vm/masked.h"
 #include "lua/vm/masker.h"
-#include "lua/vm/fiber.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,9 +7,9 @@
 #include "lua/env/process.h"
 #include "lua/env/tunnel.h"
 #include "lua/value/error.h"
+#include "lua/vm/fiber.h"
 #include "lua/vm/secret.h"
 #include "lua/vm/state.h"
-#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>

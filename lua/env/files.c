@@ -5,8 +5,8 @@
 #include "core/files/files.h"
 #include "lua/env/env.h"
 #include "lua/value/error.h"
-#include "lua/vm/secret.h"
 #include "lua/vm/fiber.h"
+#include "lua/vm/secret.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>

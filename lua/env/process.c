@@ -4,8 +4,8 @@
 #include "core/base/alloc.h"
 #include "lua/env/command.h"
 #include "lua/value/error.h"
-#include "lua/vm/secret.h"
 #include "lua/vm/fiber.h"
+#include "lua/vm/secret.h"
 
 #include <errno.h>
 #include <lauxlib.h>

@@ -41,7 +41,7 @@ struct call_op {
     struct host *host;
     int ref;
     struct lt_ctx *ctx;
-    struct tt_op *call; /* the task that runs the function */
+    struct tt_op *call; /* the fiber that runs the function */
     struct tt_error *error;
 };
 

@@ -5,8 +5,8 @@
 #include "core/base/mask.h"
 #include "lua/value/args.h"
 #include "lua/value/error.h"
-#include "lua/vm/masker.h"
 #include "lua/vm/fiber.h"
+#include "lua/vm/masker.h"
 
 #include <errno.h>
 #include <fcntl.h>

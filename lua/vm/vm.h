@@ -19,7 +19,7 @@
 struct lt_vm;
 
 int lt_vm_new(struct lt_vm **vm, struct tt_loop *loop, struct tt_error **err);
-/* Closes the state; no task may be alive. */
+/* Closes the state; no fiber may be alive. */
 void lt_vm_free(struct lt_vm *vm);
 
 struct lt_vm *lt_vm_of(lua_State *L); /* from any of its coroutines */
