@@ -3,11 +3,11 @@
 #include "core/base/fault.h"
 #include "core/base/glob.h"
 #include "lua/env/env.h"
+#include "lua/env/words.h"
 #include "lua/flow/ctx.h"
 #include "lua/flow/flow.h"
 #include "lua/flow/host.h"
 #include "lua/value/error.h"
-#include "lua/vm/secret.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -72,19 +72,13 @@ static char **keep_argv(struct lt_options *o, struct tt_plan *plan, const char *
     size_t count = lt_check_sequence(L, -1, o->what, name);
     if (count == 0)
         lt_option_wrong(o, name, "a command: the list of its words is empty");
+    const char *what = lua_pushfstring(L, "%s: option '%s'", o->what, name);
+    struct tt_word *words = lua_newuserdatauv(L, count * sizeof *words, 0);
+    lt_push_words(L, -3, count, what, words);
     char **argv = tt_plan_alloc(plan, (count + 1) * sizeof *argv);
-    for (size_t i = 0; i < count; i++) {
-        int type = lua_rawgeti(L, -1, (lua_Integer)i + 1);
-        if (type != LUA_TSTRING && type != LUA_TNUMBER) {
-            const char *got = lt_describe(L, -1);
-            lt_invalid(L, "%s: option '%s': word %d must be a string, got %s", o->what, name,
-                       (int)i + 1, got);
-        }
-        argv[i] = keep_text(L, plan, -1);
-        if (strlen(argv[i]) != lua_rawlen(L, -1) && type == LUA_TSTRING)
-            lt_invalid(L, "%s: option '%s': word %d holds a NUL byte", o->what, name, (int)i + 1);
-        lua_pop(L, 1);
-    }
+    for (size_t i = 0; i < count; i++)
+        argv[i] = tt_plan_text(plan, words[i].bytes, words[i].length);
+    lua_pop(L, 3);
     return argv;
 }
 
@@ -161,61 +155,40 @@ static void read_health(struct lt_options *o, struct lt_flow *flow, struct tt_ta
 /* ---- where ------------------------------------------------------------------------------------
  */
 
-static void add_var(struct tt_plan *plan, struct tt_task *task, uint32_t *room, const char *name,
-                    const char *value, size_t length)
+struct vars {
+    struct tt_plan *plan;
+    struct tt_task *task;
+    uint32_t room;
+};
+
+static void add_var(const struct lt_options *o, void *arg, const char *name, const char *value)
 {
+    (void)o;
+    struct vars *vars = arg;
+    struct tt_task *task = vars->task;
     for (uint32_t i = 0; i < task->var_count; i++)
         if (strcmp(task->vars[i].name, name) == 0) {
-            task->vars[i].value = tt_plan_text(plan, value, length);
+            task->vars[i].value = tt_plan_text(vars->plan, value, strlen(value));
             return;
         }
-    if (task->var_count == *room) {
-        *room = *room ? *room * 2 : 4;
-        struct tt_var *vars = tt_plan_alloc(plan, *room * sizeof *vars);
+    if (task->var_count == vars->room) {
+        vars->room = vars->room ? vars->room * 2 : 4;
+        struct tt_var *grown = tt_plan_alloc(vars->plan, vars->room * sizeof *grown);
         if (task->var_count)
-            memcpy(vars, task->vars, task->var_count * sizeof *vars);
-        task->vars = vars;
+            memcpy(grown, task->vars, task->var_count * sizeof *grown);
+        task->vars = grown;
     }
-    task->vars[task->var_count++] =
-        (struct tt_var){tt_plan_text(plan, name, strlen(name)), tt_plan_text(plan, value, length)};
+    task->vars[task->var_count++] = (struct tt_var){tt_plan_text(vars->plan, name, strlen(name)),
+                                                    tt_plan_text(vars->plan, value, strlen(value))};
 }
 
 static void read_vars(struct lt_options *o, struct tt_plan *plan, struct tt_task *task,
                       const struct lt_env_defaults *defaults)
 {
-    lua_State *L = o->L;
-    uint32_t room = 0;
-    for (size_t i = 0; defaults && i < defaults->command.var_count; i++) {
-        const struct tt_var *var = &defaults->command.vars[i];
-        add_var(plan, task, &room, var->name, var->value, strlen(var->value));
-    }
-    if (lt_option_push(o, "env") == LUA_TNIL) {
-        lua_pop(L, 1);
-        return;
-    }
-    if (!lua_istable(L, -1))
-        lt_option_wrong(o, "env", "a table of variables");
-    int table = lua_gettop(L);
-    lua_pushnil(L);
-    while (lua_next(L, table)) {
-        if (lua_type(L, -2) != LUA_TSTRING)
-            lt_invalid(L, "%s: option 'env': write { NAME = \"value\" }", o->what);
-        const char *name = lua_tostring(L, -2);
-        size_t length;
-        const char *value = lt_to_secret(L, -1, &length);
-        if (!value && (lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER))
-            value = lua_tolstring(L, -1, &length);
-        if (!value) {
-            const char *got = lt_describe(L, -1);
-            lt_invalid(L, "%s: option 'env': %s must be a string, a number or a secret, got %s",
-                       o->what, name, got);
-        }
-        if (strlen(value) != length)
-            lt_invalid(L, "%s: option 'env': %s holds a NUL byte", o->what, name);
-        add_var(plan, task, &room, name, value, length);
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
+    struct vars vars = {plan, task, 0};
+    for (size_t i = 0; defaults && i < defaults->command.var_count; i++)
+        add_var(o, &vars, defaults->command.vars[i].name, defaults->command.vars[i].value);
+    lt_option_vars(o, add_var, &vars);
 }
 
 static const char *script_dir(lua_State *L, struct lt_flow *flow)
