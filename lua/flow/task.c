@@ -168,7 +168,7 @@ static void add_var(const struct lt_options *o, void *arg, const char *name, con
     struct tt_task *task = vars->task;
     for (uint32_t i = 0; i < task->var_count; i++)
         if (strcmp(task->vars[i].name, name) == 0) {
-            task->vars[i].value = tt_plan_text(vars->plan, value, strlen(value));
+            task->vars[i].value = tt_plan_secret(vars->plan, value);
             return;
         }
     if (task->var_count == vars->room) {
@@ -179,7 +179,7 @@ static void add_var(const struct lt_options *o, void *arg, const char *name, con
         task->vars = grown;
     }
     task->vars[task->var_count++] = (struct tt_var){tt_plan_text(vars->plan, name, strlen(name)),
-                                                    tt_plan_text(vars->plan, value, strlen(value))};
+                                                    tt_plan_secret(vars->plan, value)};
 }
 
 static void read_vars(struct lt_options *o, struct tt_plan *plan, struct tt_task *task,
@@ -247,8 +247,7 @@ static void read_where(struct lt_options *o, struct lt_flow *flow, struct tt_tas
         task->user = tt_plan_intern(plan, user);
     read_vars(o, plan, task, defaults);
     if (given && given->password)
-        tt_task_need_more(plan, task)->password =
-            tt_plan_text(plan, given->password, strlen(given->password));
+        tt_task_need_more(plan, task)->password = tt_plan_secret(plan, given->password);
     if (given && given->pty)
         tt_task_need_more(plan, task)->pty = true;
     if (defaults && defaults->timeout != TT_NEVER)
