@@ -40,9 +40,16 @@ static int64_t read_limit(struct lt_options *o, const char *name)
 
 /* ---- actions --------------------------------------------------------------------------------- */
 
-static uint32_t keep_function(struct lt_options *o, struct lt_flow *flow, const char *name)
+/* Where an action or a condition stands, beside its option. */
+struct place {
+    struct lt_flow *flow;
+    const char *task, *role;
+};
+
+static uint32_t keep_function(struct lt_options *o, const struct place *at, const char *name)
 {
     lua_State *L = o->L;
+    struct lt_flow *flow = at->flow;
     uint32_t function;
     if (lt_to_function(L, -1, &function)) {
         tt_plan_hold_function(flow->plan, function);
@@ -54,7 +61,7 @@ static uint32_t keep_function(struct lt_options *o, struct lt_flow *flow, const 
                    "while the file loads: local f = flow:fn(\"name\", function …)",
                    o->what, name);
     struct tt_script_host *host = lt_host(L);
-    function = lt_host_add(L, -1, NULL);
+    function = lt_host_add(L, -1, tt_plan_name(flow->plan), at->task, at->role);
     tt_plan_hold_function(flow->plan, function);
     host->class_->release(host, function);
     return function;
@@ -83,23 +90,23 @@ static char **keep_argv(struct lt_options *o, struct tt_plan *plan, const char *
 }
 
 /* The value at the top, which is popped. */
-static void read_action(struct lt_options *o, struct lt_flow *flow, const char *name,
+static void read_action(struct lt_options *o, const struct place *at, const char *name,
                         struct tt_action *action)
 {
     lua_State *L = o->L;
     if (lua_type(L, -1) == LUA_TSTRING) {
         action->form = TT_ACTION_SHELL;
-        action->shell = keep_text(L, flow->plan, -1);
+        action->shell = keep_text(L, at->flow->plan, -1);
         if (strlen(action->shell) != lua_rawlen(L, -1))
             lt_invalid(L, "%s: option '%s' holds a NUL byte", o->what, name);
         if (!*action->shell)
             lt_option_wrong(o, name, "a command, which an empty string is not");
     } else if (is_function(L, -1)) {
         action->form = TT_ACTION_CALL;
-        action->function = keep_function(o, flow, name);
+        action->function = keep_function(o, at, name);
     } else if (lua_istable(L, -1)) {
         action->form = TT_ACTION_ARGV;
-        action->argv = keep_argv(o, flow->plan, name);
+        action->argv = keep_argv(o, at->flow->plan, name);
     } else {
         lt_option_wrong(o, name, "a command (string or list of words) or a function");
     }
@@ -108,15 +115,15 @@ static void read_action(struct lt_options *o, struct lt_flow *flow, const char *
 
 /* `rollback` and `health` are an action, or a table with the action as `run`: true then, and
  * `inner` reads it. */
-static bool read_wrapped(struct lt_options *o, struct lt_flow *flow, const char *name,
-                         const char *const *names, struct tt_action *action,
-                         struct lt_options *inner)
+static bool read_wrapped(struct lt_options *o, const struct place *at, const char *const *names,
+                         struct tt_action *action, struct lt_options *inner)
 {
     lua_State *L = o->L;
+    const char *name = at->role;
     lt_option_push(o, name);
     bool words = lua_istable(L, -1) && lua_rawlen(L, -1) > 0;
     if (!lua_istable(L, -1) || words) {
-        read_action(o, flow, name, action);
+        read_action(o, at, name, action);
         return false;
     }
     const char *what = lua_pushfstring(L, "%s: %s", o->what, name);
@@ -124,27 +131,27 @@ static bool read_wrapped(struct lt_options *o, struct lt_flow *flow, const char 
     if (!lt_option_given(inner, "run"))
         lt_invalid(L, "%s: option 'run' is missing", what);
     lt_option_push(inner, "run");
-    read_action(inner, flow, "run", action);
+    read_action(inner, at, "run", action);
     return true;
 }
 
-static void read_rollback(struct lt_options *o, struct lt_flow *flow, struct tt_task_more *more)
+static void read_rollback(struct lt_options *o, const struct place *at, struct tt_task_more *more)
 {
     static const char *const names[] = {"run", "timeout", NULL};
     struct lt_options inner;
     int top = lua_gettop(o->L);
-    if (read_wrapped(o, flow, "rollback", names, &more->rollback, &inner))
+    if (read_wrapped(o, at, names, &more->rollback, &inner))
         more->rollback_timeout = read_limit(&inner, "timeout");
     lua_settop(o->L, top);
 }
 
-static void read_health(struct lt_options *o, struct lt_flow *flow, struct tt_task_more *more)
+static void read_health(struct lt_options *o, const struct place *at, struct tt_task_more *more)
 {
     static const char *const names[] = {"run", "retries", "interval", "timeout", NULL};
     struct lt_options inner;
     int top = lua_gettop(o->L);
     more->health_interval = 1000;
-    if (read_wrapped(o, flow, "health", names, &more->health, &inner)) {
+    if (read_wrapped(o, at, names, &more->health, &inner)) {
         more->health_retries = (uint32_t)lt_option_integer(&inner, "retries", 0, 0, most_retries);
         more->health_interval = lt_option_duration(&inner, "interval", 1000);
         more->health_timeout = read_limit(&inner, "timeout");
@@ -353,7 +360,7 @@ static void read_when(struct lt_options *o, struct lt_flow *flow, struct tt_task
     if (is_function(L, -1)) {
         struct tt_task_more *more = tt_task_need_more(flow->plan, task);
         more->when = TT_WHEN_CALL;
-        more->when_function = keep_function(o, flow, "when");
+        more->when_function = keep_function(o, &(struct place){flow, task->name, "when"}, "when");
     } else if (lua_isboolean(L, -1)) {
         if (!lua_toboolean(L, -1))
             tt_task_need_more(flow->plan, task)->when = TT_WHEN_NEVER;
@@ -368,7 +375,7 @@ void lt_read_task(struct lt_options *o, struct lt_flow *flow, struct tt_task *ta
     struct tt_plan *plan = flow->plan;
     if (lt_option_given(o, "run")) {
         lt_option_push(o, "run");
-        read_action(o, flow, "run", &task->run);
+        read_action(o, &(struct place){flow, task->name, "run"}, "run", &task->run);
     } else if (!lt_option_given(o, "needs") && !lt_option_given(o, "after")) {
         lt_invalid(o->L,
                    "%s: option 'run' is missing: only a task that gathers others by 'needs' "
@@ -394,9 +401,10 @@ void lt_read_task(struct lt_options *o, struct lt_flow *flow, struct tt_task *ta
     read_patterns(o, plan, task, "input");
     read_patterns(o, plan, task, "output");
     if (lt_option_given(o, "rollback"))
-        read_rollback(o, flow, tt_task_need_more(plan, task));
+        read_rollback(o, &(struct place){flow, task->name, "rollback"},
+                      tt_task_need_more(plan, task));
     if (lt_option_given(o, "health"))
-        read_health(o, flow, tt_task_need_more(plan, task));
+        read_health(o, &(struct place){flow, task->name, "health"}, tt_task_need_more(plan, task));
 }
 
 /* What every environment would refuse is known now. */
