@@ -3,9 +3,11 @@
 #include "core/base/fault.h"
 #include "executors/local/guardian.h"
 #include "lua/env/env.h"
+#include "lua/libraries.h"
 #include "lua/value/error.h"
+#include "lua/vm/fiber.h"
 #include "lua/vm/masked.h"
-#include "lua/vm/task.h"
+#include "lua/vm/masker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,7 +77,11 @@ static int start(struct tt_loop **loop, struct tt_error **err)
     if (rc < 0)
         return tt_fail(err, TT_IO, "no random numbers: %s", uv_strerror(rc));
     rc = tt_loop_new(loop, TT_CLOCK_REAL, seed, err);
-    return rc < 0 ? rc : lt_vm_new(&vm, *loop, err);
+    if (rc == 0)
+        rc = lt_vm_new(&vm, *loop, err);
+    if (rc == 0 && (rc = lt_libraries_open(vm, err)) < 0)
+        lt_vm_free(vm);
+    return rc;
 }
 
 /* --- the command line --- */

@@ -44,12 +44,12 @@ local function search(name)
   error(("module '%s' not found:%s"):format(name, table.concat(messages)), 3)
 end
 
-local loading = {} -- by name: the gate that opens when it is loaded, and the task that loads it
+local loading = {} -- by name: the gate that opens when it is loaded, and the fiber that loads it
 
 local function load_module(name)
   local host = require "tutti.host"
   local gate <close> = host.gate()
-  local mine <close> = setmetatable({ gate = gate, task = host.task() }, { -- luacheck: ignore
+  local mine <close> = setmetatable({ gate = gate, fiber = host.fiber() }, { -- luacheck: ignore
     __close = function() loading[name] = nil end,
   })
   loading[name] = mine
@@ -72,7 +72,7 @@ local function load_own(name, loader)
 end
 
 -- Lua's require is C and cannot be awaited through; this one can. A module is loaded once, also when
--- several tasks ask for it while its main chunk waits.
+-- several fibers ask for it while its main chunk waits.
 function require(name) -- luacheck: ignore
   local value = package.loaded[name]
   if value then
@@ -85,7 +85,7 @@ function require(name) -- luacheck: ignore
   local other = loading[name]
   if not other then
     return load_module(name)
-  elseif other.task == require("tutti.host").task() then
+  elseif other.fiber == require("tutti.host").fiber() then
     error(("module '%s' is being loaded already: it requires itself"):format(name), 2)
   end
   other.gate:wait()

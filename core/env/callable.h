@@ -21,8 +21,12 @@ struct tt_script_host_class {
                           struct tt_scope *scope);
     /* What people see: "function build", "function deploy.lua:12". Allocated. */
     char *(*describe)(struct tt_script_host *host, uint32_t id);
-    /* The name by which a later process finds it again, or NULL; the host's. */
+    /* The name by which a later process that loaded the same code finds it again; the host's. No
+     * two functions ever share one. */
     const char *(*name)(struct tt_script_host *host, uint32_t id);
+    /* The number of the function of that name, without a reference of its own; -TT_NOT_FOUND when
+     * the code that was loaded has none. */
+    int (*find)(struct tt_script_host *host, const char *name, uint32_t *id, struct tt_error **err);
     void (*retain)(struct tt_script_host *host, uint32_t id);
     void (*release)(struct tt_script_host *host, uint32_t id);
 };

@@ -21,6 +21,7 @@ struct tt_plan {
     int line;
     struct tt_plan_options options;
     struct chunk *chunks;
+    struct chunk *secrets; /* wiped before they are freed */
     struct tt_task **tasks;
     uint32_t count, room;
     uint32_t *table; /* index + 1 by the name's hash; 0: free */
@@ -54,6 +55,16 @@ struct tt_plan *tt_plan_retain(struct tt_plan *plan)
     return plan;
 }
 
+static void free_chunks(struct chunk *chunk, bool wipe)
+{
+    for (struct chunk *next; chunk; chunk = next) {
+        next = chunk->next;
+        if (wipe)
+            explicit_bzero(chunk->bytes, chunk->used);
+        free(chunk);
+    }
+}
+
 void tt_plan_release(struct tt_plan *plan)
 {
     if (!plan || --plan->refs > 0)
@@ -63,10 +74,8 @@ void tt_plan_release(struct tt_plan *plan)
     for (uint32_t i = 0; i < plan->function_count; i++)
         plan->host->class_->release(plan->host, plan->functions[i]);
     json_decref(plan->values);
-    for (struct chunk *next, *chunk = plan->chunks; chunk; chunk = next) {
-        next = chunk->next;
-        free(chunk);
-    }
+    free_chunks(plan->chunks, false);
+    free_chunks(plan->secrets, true);
     free(plan->tasks);
     free(plan->table);
     free(plan->params);
@@ -76,10 +85,10 @@ void tt_plan_release(struct tt_plan *plan)
     free(plan);
 }
 
-void *tt_plan_alloc(struct tt_plan *plan, size_t size)
+static void *alloc_in(struct chunk **chunks, size_t size)
 {
     size = (size + 7) & ~(size_t)7;
-    struct chunk *chunk = plan->chunks;
+    struct chunk *chunk = *chunks;
     if (!chunk || chunk->size - chunk->used < size) {
         /* Small plans stay small: the first chunk is a page. */
         size_t room = chunk ? chunk_size : 4096 - sizeof(struct chunk);
@@ -89,11 +98,16 @@ void *tt_plan_alloc(struct tt_plan *plan, size_t size)
         fresh->used = 0;
         fresh->size = room;
         fresh->next = chunk;
-        plan->chunks = chunk = fresh;
+        *chunks = chunk = fresh;
     }
     void *at = chunk->bytes + chunk->used;
     chunk->used += size;
     return memset(at, 0, size);
+}
+
+void *tt_plan_alloc(struct tt_plan *plan, size_t size)
+{
+    return alloc_in(&plan->chunks, size);
 }
 
 char *tt_plan_text(struct tt_plan *plan, const char *bytes, size_t length)
@@ -101,6 +115,12 @@ char *tt_plan_text(struct tt_plan *plan, const char *bytes, size_t length)
     char *text = tt_plan_alloc(plan, length + 1);
     memcpy(text, bytes, length);
     return text;
+}
+
+char *tt_plan_secret(struct tt_plan *plan, const char *text)
+{
+    size_t length = strlen(text);
+    return memcpy(alloc_in(&plan->secrets, length + 1), text, length);
 }
 
 char *tt_plan_intern(struct tt_plan *plan, const char *text)

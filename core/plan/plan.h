@@ -59,7 +59,7 @@ struct tt_task_more {
     char *group;                             /* the matrix that it is an instance of, or NULL */
     struct tt_matrix_value *matrix;          /* sorted by name */
     uint32_t matrix_count;
-    char *password; /* for becoming `user` */
+    char *password; /* for becoming `user`; tt_plan_secret's */
     int64_t grace;  /* ms */
     bool grace_given;
     bool pty;
@@ -75,7 +75,7 @@ struct tt_task {
     struct tt_env *env;   /* held by the plan */
     char *cwd;            /* NULL: the environment's own */
     char *user;
-    struct tt_var *vars;
+    struct tt_var *vars; /* their values are tt_plan_secret's */
     uint32_t var_count;
     struct tt_texts needs, after; /* names of tasks or groups */
     int64_t timeout, deadline;    /* ms; 0: none */
@@ -109,6 +109,8 @@ void tt_plan_release(struct tt_plan *plan);
 
 void *tt_plan_alloc(struct tt_plan *plan, size_t size); /* zeroed, aligned for anything */
 char *tt_plan_text(struct tt_plan *plan, const char *bytes, size_t length);
+/* A copy that is wiped when the plan is freed: variables' values, passwords. */
+char *tt_plan_secret(struct tt_plan *plan, const char *text);
 char *tt_plan_intern(struct tt_plan *plan, const char *text); /* for the few that repeat: files */
 json_t *tt_plan_keep(struct tt_plan *plan, json_t *value);    /* takes it; returned borrowed */
 /* The plan holds the environment, or one more reference to the function, until it goes. */

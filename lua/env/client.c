@@ -15,7 +15,7 @@
 #include "lua/env/k8s.h"
 #include "lua/value/error.h"
 #include "lua/value/value.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>

@@ -1,9 +1,8 @@
 #include "lua/env/command.h"
 
 #include "core/base/alloc.h"
-#include "core/base/quote.h"
+#include "lua/env/words.h"
 #include "lua/value/error.h"
-#include "lua/vm/secret.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -32,43 +31,6 @@ static struct lt_run *push_run(lua_State *L)
 
 /* --- words --- */
 
-/* The bytes of one word at the top of the stack; a number becomes its text there. */
-static struct tt_word word_at_top(lua_State *L, const char *what)
-{
-    struct tt_word word;
-    if (lt_to_secret(L, -1, NULL))
-        lt_invalid(L, "%s: a secret cannot be an argument, which others can list: use env or stdin",
-                   what);
-    if (lua_type(L, -1) != LUA_TSTRING && lua_type(L, -1) != LUA_TNUMBER)
-        lt_invalid(L, "%s: an argument must be a string or a number, got %s", what,
-                   lt_describe(L, -1));
-    word.bytes = lua_tolstring(L, -1, &word.length);
-    if (memchr(word.bytes, 0, word.length))
-        lt_invalid(L, "%s: an argument holds a NUL byte", what);
-    return word;
-}
-
-/* Number items become strings, so that the bytes live as long as the table. */
-static struct tt_word word_in_list(lua_State *L, int list, lua_Integer i, const char *what)
-{
-    lua_rawgeti(L, list, i);
-    struct tt_word word = word_at_top(L, what);
-    lua_rawseti(L, list, i);
-    return word;
-}
-
-/* A copy of the list at index, on the stack: converting its items must not be seen. */
-static int copy_list(lua_State *L, int index, size_t count)
-{
-    index = lua_absindex(L, index);
-    lua_createtable(L, (int)count, 0);
-    for (lua_Integer i = 1; i <= (lua_Integer)count; i++) {
-        lua_rawgeti(L, index, i);
-        lua_rawseti(L, -2, i);
-    }
-    return lua_gettop(L);
-}
-
 /* The values for the placeholders: `count` of them at `first` and up on the stack. */
 static void expand(lua_State *L, struct lt_run *run, const char *what, int format, int first,
                    int count)
@@ -80,12 +42,10 @@ static void expand(lua_State *L, struct lt_run *run, const char *what, int forma
         size_t length = is_list ? lt_check_sequence(L, first + i, what, "value") : 1;
         struct tt_word *words = lua_newuserdatauv(L, (length + 1) * sizeof *words, 0);
         if (is_list) {
-            int list = copy_list(L, first + i, length);
-            for (size_t k = 0; k < length; k++)
-                words[k] = word_in_list(L, list, (lua_Integer)k + 1, what);
+            lt_push_words(L, first + i, length, what, words);
         } else {
             lua_pushvalue(L, first + i);
-            words[0] = word_at_top(L, what);
+            words[0] = lt_check_word(L, what, i + 1);
         }
         values[i] = (struct tt_words){words, length};
     }
@@ -115,12 +75,11 @@ static void read_line(lua_State *L, struct lt_run *run, const char *what, int fo
 static void read_argv(lua_State *L, struct lt_run *run, const char *what, int table, size_t count)
 {
     struct tt_command *command = &run->with.command;
-    int list = copy_list(L, table, count);
+    struct tt_word *words = lua_newuserdatauv(L, count * sizeof *words, 0);
+    lt_push_words(L, table, count, what, words);
     command->argv = tt_zalloc((count + 1) * sizeof *command->argv);
-    for (size_t i = 0; i < count; i++) {
-        struct tt_word word = word_in_list(L, list, (lua_Integer)i + 1, what);
-        command->argv[i] = tt_strndup(word.bytes, word.length);
-    }
+    for (size_t i = 0; i < count; i++)
+        command->argv[i] = tt_strndup(words[i].bytes, words[i].length);
 }
 
 static void read_sh(const struct lt_options *o, struct lt_run *run)
@@ -147,14 +106,11 @@ static void read_sh(const struct lt_options *o, struct lt_run *run)
 static void read_stdin(const struct lt_options *o, struct lt_run *run, bool streamed)
 {
     int type = lt_option_push(o, "stdin");
-    const char *secret = streamed ? NULL : lt_to_secret(o->L, -1, &run->input_length);
-    if (secret)
-        run->input = secret;
-    else if (type == LUA_TSTRING && !streamed)
-        run->input = lua_tolstring(o->L, -1, &run->input_length);
-    else if (type == LUA_TBOOLEAN && (streamed || !lua_toboolean(o->L, -1)))
+    if (!streamed)
+        run->input = lt_to_data(o->L, -1, &run->input_length);
+    if (type == LUA_TBOOLEAN && (streamed || !lua_toboolean(o->L, -1)))
         run->stdin_off = !lua_toboolean(o->L, -1);
-    else if (type != LUA_TNIL)
+    else if (type != LUA_TNIL && !run->input)
         lt_option_wrong(o, "stdin",
                         streamed ? "true (a pipe: p:write) or false"
                                  : "a string, a secret or false");

@@ -5,6 +5,7 @@
 #include "core/base/alloc.h"
 #include "executors/docker/docker.h"
 #include "executors/docker/image.h"
+#include "lua/env/words.h"
 #include "lua/value/error.h"
 #include "lua/value/value.h"
 
@@ -56,34 +57,15 @@ static void container(lua_State *L, const char *name, const struct lt_options *o
 
 /* --- a container of one's own --- */
 
-/* {NAME = "value"} as ["NAME=value"]. NULL: not given. Pushes nothing. */
-static json_t *read_vars(const struct lt_options *o)
+static void add_var(const struct lt_options *o, void *list, const char *name, const char *value)
 {
-    struct lt_env_defaults read;
-    if (!lt_option_given(o, "env"))
-        return NULL;
-    lua_State *L = o->L;
-    lua_newtable(L);
-    lt_option_push(o, "env");
-    lua_setfield(L, -2, "env");
-    struct lt_options only = {L, lua_gettop(L), o->what, o->names};
-    lt_env_defaults_init(&read);
-    lt_env_read_defaults(&only, &read);
-    lua_pop(L, 1);
-    json_t *list = json_array();
-    for (size_t i = 0; i < read.command.var_count; i++) {
-        char *pair = tt_format("%s=%s", read.command.vars[i].name, read.command.vars[i].value);
-        json_array_append_new(list, json_string(pair));
-        explicit_bzero(pair, strlen(pair));
-        free(pair);
-    }
-    size_t count = read.command.var_count;
-    tt_command_clear(&read.command);
-    if (json_array_size(list) != count) {
-        json_decref(list);
-        lt_invalid(L, "%s: the container's environment must be UTF-8", o->what);
-    }
-    return list;
+    char *pair = tt_format("%s=%s", name, value);
+    json_t *text = json_string(pair);
+    explicit_bzero(pair, strlen(pair));
+    free(pair);
+    if (!text)
+        lt_invalid(o->L, "%s: the environment variable %s must be UTF-8", o->what, name);
+    json_array_append_new(list, text);
 }
 
 static json_t *read_list(const struct lt_options *o, const char *name)
@@ -150,26 +132,13 @@ static struct parts *push_parts(lua_State *L)
     return parts;
 }
 
-/* The defaults of commands in it: what is not the container's own. */
-static void read_command_defaults(const struct lt_options *o, struct lt_env_defaults *defaults)
-{
-    static const char *const kept[] = {"cwd", "timeout", "grace", "max_output", "pty", NULL};
-    lua_State *L = o->L;
-    lua_newtable(L);
-    for (const char *const *name = kept; *name; name++) {
-        lt_option_push(o, *name);
-        lua_setfield(L, -2, *name);
-    }
-    struct lt_options only = {L, lua_gettop(L), o->what, o->names};
-    lt_env_defaults_init(defaults);
-    lt_env_read_defaults(&only, defaults);
-    lua_pop(L, 1);
-}
-
 static void image(lua_State *L, const char *name, const struct lt_options *o)
 {
     static const char *const pulls[] = {"missing", "always", "never", NULL};
+    /* cwd and so on are its commands'; user and env are the container's own */
+    static const char *const of_commands[] = {"cwd", "timeout", "grace", "max_output", "pty", NULL};
     struct tx_docker_image_options options = {.image = name};
+    struct lt_options commands;
     struct lt_env_defaults defaults;
     struct tt_env *env = NULL;
     struct tt_error *err = NULL;
@@ -183,7 +152,10 @@ static void image(lua_State *L, const char *name, const struct lt_options *o)
         options.user = lt_option_string(o, "user", NULL);
         options.workdir = lt_option_string(o, "workdir", NULL);
         options.platform = lt_option_string(o, "platform", NULL);
-        options.vars = parts->vars = read_vars(o);
+        if (lt_option_given(o, "env")) {
+            options.vars = parts->vars = json_array();
+            lt_option_vars(o, add_var, parts->vars);
+        }
         options.volumes = parts->volumes = read_list(o, "volumes");
         options.ports = parts->ports = read_list(o, "ports");
         options.entrypoint = parts->entrypoint = read_list(o, "entrypoint");
@@ -192,7 +164,9 @@ static void image(lua_State *L, const char *name, const struct lt_options *o)
         options.cpus = lt_option_number(o, "cpus", 0, 0.01, 100000);
         options.pull = (enum tx_pull)lt_option_choice(o, "pull", pulls, TX_PULL_MISSING);
         options.keep = lt_option_boolean(o, "keep", false);
-        read_command_defaults(o, &defaults);
+        lt_options_only(o, &commands, of_commands);
+        lt_env_read_defaults(&commands, &defaults);
+        lua_pop(L, 1);
     }
     int rc = tx_docker_image_env_new(&env, lt_vm_loop(lt_vm_of(L)), &options, &err);
     if (rc == 0)

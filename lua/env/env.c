@@ -6,10 +6,10 @@
 #include "lua/env/files.h"
 #include "lua/env/process.h"
 #include "lua/env/tunnel.h"
+#include "lua/env/words.h"
 #include "lua/value/error.h"
-#include "lua/vm/secret.h"
+#include "lua/vm/fiber.h"
 #include "lua/vm/state.h"
-#include "lua/vm/task.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -179,53 +179,15 @@ static void read_cwd(const struct lt_options *o, struct tt_command *command)
     command->cwd = joined;
 }
 
-static bool is_variable_name(const char *name)
+static void set_var(const struct lt_options *o, void *command, const char *name, const char *value)
 {
-    return *name && !strchr("0123456789", *name) &&
-           strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_") ==
-               strlen(name);
-}
-
-static void read_vars(const struct lt_options *o, struct tt_command *command)
-{
-    lua_State *L = o->L;
-    int type = lt_option_push(o, "env");
-    if (type != LUA_TNIL && type != LUA_TTABLE)
-        lt_option_wrong(o, "env", "a table { NAME = \"value\" }");
-    int table = lua_gettop(L);
-    if (type == LUA_TTABLE)
-        lua_pushnil(L);
-    while (type == LUA_TTABLE && lua_next(L, table)) {
-        size_t length;
-        if (lua_type(L, -2) != LUA_TSTRING || !is_variable_name(lua_tostring(L, -2)) ||
-            strlen(lua_tostring(L, -2)) != lua_rawlen(L, -2)) {
-            const char *name = luaL_tolstring(L, -2, NULL);
-            lt_invalid(L, "%s: '%s' is no name for an environment variable", o->what, name);
-        }
-        const char *name = lua_tostring(L, -2), *value = lt_to_secret(L, -1, &length);
-        if (!value && (lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER))
-            value = lua_tolstring(L, -1, &length);
-        if (!value)
-            lt_invalid(L,
-                       "%s: the environment variable %s must be a string, a number or a secret, "
-                       "got %s",
-                       o->what, name, lt_describe(L, -1));
-        if (strlen(value) != length)
-            lt_invalid(L, "%s: the environment variable %s holds a NUL byte", o->what, name);
-        tt_command_set_var(command, name, value);
-        lua_pop(L, 1);
-    }
-    lua_settop(L, table - 1);
+    (void)o;
+    tt_command_set_var(command, name, value);
 }
 
 static void read_password(const struct lt_options *o, struct tt_command *command)
 {
-    size_t length;
-    lt_option_push(o, "password");
-    const char *password = lt_to_secret(o->L, -1, &length);
-    lua_pop(o->L, 1);
-    if (!password)
-        password = lt_option_string(o, "password", NULL);
+    const char *password = lt_option_secret(o, "password");
     if (!password)
         return;
     if (command->password)
@@ -237,7 +199,7 @@ void lt_env_read_defaults(const struct lt_options *o, struct lt_env_defaults *de
 {
     struct tt_command *command = &defaults->command;
     read_cwd(o, command);
-    read_vars(o, command);
+    lt_option_vars(o, set_var, command);
     const char *user = lt_option_string(o, "user", NULL);
     if (user && !*user)
         lt_option_wrong(o, "user", "a user name");

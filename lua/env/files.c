@@ -4,9 +4,9 @@
 #include "core/base/glob.h"
 #include "core/files/files.h"
 #include "lua/env/env.h"
+#include "lua/env/words.h"
 #include "lua/value/error.h"
-#include "lua/vm/secret.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -96,9 +96,7 @@ int lt_env_write(lua_State *L)
     struct lt_options o;
     const char *path;
     size_t length;
-    const char *bytes = lt_to_secret(L, 3, &length);
-    if (!bytes && lua_type(L, 3) == LUA_TSTRING)
-        bytes = lua_tolstring(L, 3, &length);
+    const char *bytes = lt_to_data(L, 3, &length);
     if (!bytes)
         lt_invalid(L, "env:write: the data must be a string or a secret, got %s",
                    lt_describe(L, 3));

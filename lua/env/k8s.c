@@ -5,6 +5,7 @@
 #include "core/base/alloc.h"
 #include "executors/k8s/job.h"
 #include "executors/k8s/k8s.h"
+#include "lua/env/words.h"
 #include "lua/value/error.h"
 #include "lua/value/value.h"
 
@@ -216,18 +217,31 @@ static int json_gc(lua_State *L)
     return 0;
 }
 
-/* A table option as a JSON object, which lives as long as the userdata that this pushes. */
-static const json_t *push_object(const struct lt_options *o, const char *name)
+/* Pushes a userdata that frees the JSON which is stored in it. */
+static json_t **push_json(lua_State *L)
 {
-    lua_State *L = o->L;
-    json_t **json = lua_newuserdatauv(L, sizeof *json, 0);
-    struct tt_error *err = NULL;
+    json_t **json = lua_newuserdatauv(L, sizeof(json_t *), 0);
     *json = NULL;
     if (luaL_newmetatable(L, "tutti.k8s.json")) {
         lua_pushcfunction(L, json_gc);
         lua_setfield(L, -2, "__gc");
     }
     lua_setmetatable(L, -2);
+    return json;
+}
+
+static void add_var(const struct lt_options *o, void *object, const char *name, const char *value)
+{
+    if (json_object_set_new(object, name, json_string(value)) < 0)
+        lt_invalid(o->L, "%s: the environment variable %s must be UTF-8", o->what, name);
+}
+
+/* A table option as a JSON object, which lives as long as the userdata that this pushes. */
+static const json_t *push_object(const struct lt_options *o, const char *name)
+{
+    lua_State *L = o->L;
+    json_t **json = push_json(L);
+    struct tt_error *err = NULL;
     int type = lt_option_push(o, name);
     if (type == LUA_TTABLE)
         *json = lt_to_json(L, -1, name, &err);
@@ -263,7 +277,9 @@ static void make_job(lua_State *L, int job_index, const struct lt_options *o)
     options.memory = lt_option_string(&job, "memory", NULL);
     if (lt_option_given(&job, "pull"))
         options.pull = pulls[lt_option_choice(&job, "pull", pulls, 0)];
-    options.vars = push_object(&job, "env");
+    json_t **vars = push_json(L);
+    options.vars = *vars = json_object();
+    lt_option_vars(&job, add_var, *vars);
     options.labels = push_object(&job, "labels");
     options.pod = push_object(&job, "pod");
     int limit = (int)lt_option_integer(o, "limit", 0, 1, INT_MAX);

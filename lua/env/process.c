@@ -3,9 +3,9 @@
 
 #include "core/base/alloc.h"
 #include "lua/env/command.h"
+#include "lua/env/words.h"
 #include "lua/value/error.h"
-#include "lua/vm/secret.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -242,9 +242,7 @@ static void claim_writing(lua_State *L, struct process *p)
 
 static const char *check_written(lua_State *L, int index, size_t *length)
 {
-    const char *bytes = lt_to_secret(L, index, length);
-    if (!bytes && (lua_type(L, index) == LUA_TSTRING || lua_type(L, index) == LUA_TNUMBER))
-        bytes = lua_tolstring(L, index, length);
+    const char *bytes = lt_to_bytes(L, index, length);
     if (!bytes)
         lt_invalid(L, "p:write: expected a string, a number or a secret, got %s",
                    lt_describe(L, index));

@@ -2,8 +2,8 @@
 #include "lua/env/ssh.h"
 #include "executors/ssh/ssh.h"
 #include "lua/env/env.h"
+#include "lua/env/words.h"
 #include "lua/value/error.h"
-#include "lua/vm/secret.h"
 #include "lua/vm/state.h"
 
 #include <lauxlib.h>
@@ -20,15 +20,6 @@ static const char *const defaults_names[] = {"cwd",        "env", "timeout", "gr
                                              "max_output", "pty", NULL};
 
 enum { max_files = 32 };
-
-/* A text, or a secret. */
-static const char *secret_option(const struct lt_options *o, const char *name)
-{
-    lt_option_push(o, name);
-    const char *text = lt_to_secret(o->L, -1, NULL);
-    lua_pop(o->L, 1); /* the table holds it */
-    return text ? text : lt_option_string(o, name, NULL);
-}
 
 /* A text, or false for "none". */
 static const char *text_or_false(const struct lt_options *o, const char *name, bool *is_false)
@@ -108,19 +99,6 @@ static void from_text(lua_State *L, const char *text)
     push_ssh(L, &options);
 }
 
-/* The options that every environment has, in a table of their own. */
-static void apply_defaults(lua_State *L, int table, int env)
-{
-    struct lt_options o;
-    lua_newtable(L);
-    for (const char *const *name = defaults_names; *name; name++) {
-        lua_getfield(L, table, *name);
-        lua_setfield(L, -2, *name);
-    }
-    lt_options_open(L, &o, lua_gettop(L), "tutti.ssh", defaults_names, false);
-    lt_push_env_with(L, env, &o);
-}
-
 static void from_options(lua_State *L, int index)
 {
     static const char *const names[] = {SSH_NAMES, "cwd",        "env", "timeout",
@@ -128,7 +106,7 @@ static void from_options(lua_State *L, int index)
     static const char *const policies[] = {"strict", "accept-new", NULL};
     const char *keys[max_files], *known_hosts[max_files];
     struct tx_ssh_options options = {0};
-    struct lt_options o;
+    struct lt_options o, defaults;
     bool none;
     index = lua_absindex(L, index);
     luaL_checkstack(L, 24, "ssh");
@@ -141,8 +119,8 @@ static void from_options(lua_State *L, int index)
     options.user = lt_option_string(&o, "user", options.user);
     options.keys = keys;
     options.key_count = texts(&o, "key", keys);
-    options.passphrase = secret_option(&o, "passphrase");
-    options.password = secret_option(&o, "password");
+    options.passphrase = lt_option_secret(&o, "passphrase");
+    options.password = lt_option_secret(&o, "password");
     options.agent = text_or_false(&o, "agent", &none);
     if (none)
         options.agent = "none";
@@ -158,7 +136,8 @@ static void from_options(lua_State *L, int index)
     options.lifetime = lt_option_duration(&o, "lifetime", 0);
     options.limit = (int)lt_option_integer(&o, "limit", 0, 0, 1000000);
     push_ssh(L, &options);
-    apply_defaults(L, index, lua_gettop(L));
+    lt_options_only(&o, &defaults, defaults_names);
+    lt_push_env_with(L, -2, &defaults);
 }
 
 const struct lt_env_scheme lt_ssh_scheme = {"ssh", from_text, from_options};

@@ -3,7 +3,7 @@
 #include "executors/ssh/tunnel.h"
 #include "lua/env/env.h"
 #include "lua/value/error.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 #include <string.h>

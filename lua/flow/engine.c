@@ -7,8 +7,8 @@
 #include "lua/flow/flow.h"
 #include "lua/value/error.h"
 #include "lua/value/value.h"
-#include "lua/vm/secret.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
+#include "lua/vm/masker.h"
 
 #include "core/base/json.h"
 

@@ -3,7 +3,7 @@
 #include "core/base/alloc.h"
 #include "core/base/owner.h"
 #include "lua/value/error.h"
-#include "lua/vm/vm.h"
+#include "lua/vm/masker.h"
 
 #include <lauxlib.h>
 #include <stdio.h>

@@ -163,7 +163,7 @@ static int flow_fn(lua_State *L)
         lt_invalid(L, "flow:fn: there is a function \"%s\" already", name);
     lua_pushboolean(L, true);
     lua_setfield(L, -3, name);
-    lt_push_function(L, lt_host_add(L, 3, name));
+    lt_push_function(L, lt_host_add(L, 3, tt_plan_name(flow->plan), NULL, name));
     return 1;
 }
 

@@ -7,15 +7,17 @@
 #include "lua/flow/flow.h"
 #include "lua/value/error.h"
 #include "lua/value/value.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct function {
     int ref; /* in the registry */
     unsigned refs;
-    char *name;
+    const char *name;   /* a key of the table of names */
+    char *label;        /* from flow:fn, or NULL */
     uint32_t next_free; /* + 1 */
 };
 
@@ -41,7 +43,7 @@ struct call_op {
     struct host *host;
     int ref;
     struct lt_ctx *ctx;
-    struct tt_op *call; /* the task that runs the function */
+    struct tt_op *call; /* the fiber that runs the function */
     struct tt_error *error;
 };
 
@@ -142,6 +144,49 @@ static struct tt_op *host_call(struct tt_script_host *base, uint32_t id, void *a
     return &op->value.op;
 }
 
+/* ---- names ----------------------------------------------------------------------------------- */
+
+/* { [name] = number }: every name that was ever given, for one is never given again. */
+static void push_names(lua_State *L)
+{
+    lt_host(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key);
+    lua_getiuservalue(L, -1, 1);
+    lua_remove(L, -2);
+}
+
+static void push_part(lua_State *L, const char *part)
+{
+    luaL_gsub(L, part, "%", "%25");
+    luaL_gsub(L, lua_tostring(L, -1), "/", "%2F");
+    lua_remove(L, -2);
+}
+
+/* Pushes a new name. */
+static void push_name(lua_State *L, int names, const char *workflow, const char *task,
+                      const char *role)
+{
+    push_part(L, workflow);
+    if (task) {
+        lua_pushliteral(L, "/");
+        push_part(L, task);
+    }
+    lua_pushliteral(L, "/");
+    push_part(L, role);
+    lua_concat(L, task ? 5 : 3);
+    int plain = lua_gettop(L);
+    lua_pushvalue(L, plain);
+    for (int k = 2;; k++) {
+        lua_pushvalue(L, -1);
+        if (lua_rawget(L, names) == LUA_TNIL)
+            break;
+        lua_settop(L, plain);
+        lua_pushfstring(L, "%s#%d", lua_tostring(L, plain), k);
+    }
+    lua_pop(L, 1);
+    lua_remove(L, plain);
+}
+
 /* ---- the table of functions ----------------------------------------------------------------- */
 
 struct description {
@@ -163,8 +208,8 @@ static int find_place(lua_State *L)
 static char *host_describe(struct tt_script_host *base, uint32_t id)
 {
     struct function *function = function_of(base, id);
-    if (function->name)
-        return tt_format("function %s", function->name);
+    if (function->label)
+        return tt_format("function %s", function->label);
     struct description description = {.ref = function->ref};
     lt_vm_protect(((struct host *)(void *)base)->vm, find_place, &description, NULL);
     return description.text ? description.text : tt_strdup("function");
@@ -173,6 +218,35 @@ static char *host_describe(struct tt_script_host *base, uint32_t id)
 static const char *host_name(struct tt_script_host *base, uint32_t id)
 {
     return function_of(base, id)->name;
+}
+
+struct search {
+    const char *name;
+    uint32_t id; /* 0: not found */
+};
+
+static int search(lua_State *L)
+{
+    struct search *search = lua_touserdata(L, 1);
+    push_names(L);
+    if (lua_getfield(L, -1, search->name) == LUA_TNUMBER)
+        search->id = (uint32_t)lua_tointeger(L, -1);
+    return 0;
+}
+
+static int host_find(struct tt_script_host *base, const char *name, uint32_t *id,
+                     struct tt_error **err)
+{
+    struct search found = {.name = name};
+    int rc = lt_vm_protect(((struct host *)(void *)base)->vm, search, &found, err);
+    if (rc < 0)
+        return rc;
+    /* its number may be another's by now */
+    const struct function *function = found.id ? function_of(base, found.id) : NULL;
+    if (!function || function->refs == 0 || strcmp(function->name, name) != 0)
+        return tt_fail(err, TT_NOT_FOUND, "the script has no function %s", name);
+    *id = found.id;
+    return 0;
 }
 
 static void host_retain(struct tt_script_host *base, uint32_t id)
@@ -187,14 +261,14 @@ static void host_release(struct tt_script_host *base, uint32_t id)
     if (--function->refs > 0)
         return;
     lt_unref(host->vm, function->ref);
-    free(function->name);
-    function->name = NULL;
+    free(function->label);
+    function->label = NULL;
     function->next_free = host->free;
     host->free = id;
 }
 
 static const struct tt_script_host_class host_class = {host_call, host_describe, host_name,
-                                                       host_retain, host_release};
+                                                       host_find, host_retain,   host_release};
 
 static int host_gc(lua_State *L)
 {
@@ -206,12 +280,14 @@ static int host_gc(lua_State *L)
 struct tt_script_host *lt_host(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key) == LUA_TNIL) {
-        struct host *host = lua_newuserdatauv(L, sizeof *host, 0);
+        struct host *host = lua_newuserdatauv(L, sizeof *host, 1);
         *host = (struct host){.base.class_ = &host_class, .vm = lt_vm_of(L)};
         lua_createtable(L, 0, 1);
         lua_pushcfunction(L, host_gc);
         lua_setfield(L, -2, "__gc");
         lua_setmetatable(L, -2);
+        lua_newtable(L);
+        lua_setiuservalue(L, -2, 1);
         lua_pushvalue(L, -1);
         lua_rawsetp(L, LUA_REGISTRYINDEX, &host_key);
         lua_remove(L, -2);
@@ -221,9 +297,15 @@ struct tt_script_host *lt_host(lua_State *L)
     return host;
 }
 
-uint32_t lt_host_add(lua_State *L, int index, const char *name)
+uint32_t lt_host_add(lua_State *L, int index, const char *workflow, const char *task,
+                     const char *role)
 {
     struct host *host = (struct host *)(void *)lt_host(L);
+    index = lua_absindex(L, index);
+    push_names(L);
+    int names = lua_gettop(L);
+    push_name(L, names, workflow, task, role);
+    const char *name = lua_tostring(L, -1);
     int ref = lt_ref(L, index);
     uint32_t id = host->free;
     if (id) {
@@ -235,8 +317,11 @@ uint32_t lt_host_add(lua_State *L, int index, const char *name)
         }
         id = ++host->count;
     }
-    host->functions[id - 1] =
-        (struct function){.ref = ref, .refs = 1, .name = name ? tt_strdup(name) : NULL};
+    host->functions[id - 1] = (struct function){
+        .ref = ref, .refs = 1, .name = name, .label = task ? NULL : tt_strdup(role)};
+    lua_pushinteger(L, id);
+    lua_rawset(L, names);
+    lua_pop(L, 1);
     return id;
 }
 

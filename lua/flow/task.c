@@ -3,11 +3,11 @@
 #include "core/base/fault.h"
 #include "core/base/glob.h"
 #include "lua/env/env.h"
+#include "lua/env/words.h"
 #include "lua/flow/ctx.h"
 #include "lua/flow/flow.h"
 #include "lua/flow/host.h"
 #include "lua/value/error.h"
-#include "lua/vm/secret.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -40,9 +40,16 @@ static int64_t read_limit(struct lt_options *o, const char *name)
 
 /* ---- actions --------------------------------------------------------------------------------- */
 
-static uint32_t keep_function(struct lt_options *o, struct lt_flow *flow, const char *name)
+/* Where an action or a condition stands, beside its option. */
+struct place {
+    struct lt_flow *flow;
+    const char *task, *role;
+};
+
+static uint32_t keep_function(struct lt_options *o, const struct place *at, const char *name)
 {
     lua_State *L = o->L;
+    struct lt_flow *flow = at->flow;
     uint32_t function;
     if (lt_to_function(L, -1, &function)) {
         tt_plan_hold_function(flow->plan, function);
@@ -54,7 +61,7 @@ static uint32_t keep_function(struct lt_options *o, struct lt_flow *flow, const 
                    "while the file loads: local f = flow:fn(\"name\", function …)",
                    o->what, name);
     struct tt_script_host *host = lt_host(L);
-    function = lt_host_add(L, -1, NULL);
+    function = lt_host_add(L, -1, tt_plan_name(flow->plan), at->task, at->role);
     tt_plan_hold_function(flow->plan, function);
     host->class_->release(host, function);
     return function;
@@ -72,40 +79,34 @@ static char **keep_argv(struct lt_options *o, struct tt_plan *plan, const char *
     size_t count = lt_check_sequence(L, -1, o->what, name);
     if (count == 0)
         lt_option_wrong(o, name, "a command: the list of its words is empty");
+    const char *what = lua_pushfstring(L, "%s: option '%s'", o->what, name);
+    struct tt_word *words = lua_newuserdatauv(L, count * sizeof *words, 0);
+    lt_push_words(L, -3, count, what, words);
     char **argv = tt_plan_alloc(plan, (count + 1) * sizeof *argv);
-    for (size_t i = 0; i < count; i++) {
-        int type = lua_rawgeti(L, -1, (lua_Integer)i + 1);
-        if (type != LUA_TSTRING && type != LUA_TNUMBER) {
-            const char *got = lt_describe(L, -1);
-            lt_invalid(L, "%s: option '%s': word %d must be a string, got %s", o->what, name,
-                       (int)i + 1, got);
-        }
-        argv[i] = keep_text(L, plan, -1);
-        if (strlen(argv[i]) != lua_rawlen(L, -1) && type == LUA_TSTRING)
-            lt_invalid(L, "%s: option '%s': word %d holds a NUL byte", o->what, name, (int)i + 1);
-        lua_pop(L, 1);
-    }
+    for (size_t i = 0; i < count; i++)
+        argv[i] = tt_plan_text(plan, words[i].bytes, words[i].length);
+    lua_pop(L, 3);
     return argv;
 }
 
 /* The value at the top, which is popped. */
-static void read_action(struct lt_options *o, struct lt_flow *flow, const char *name,
+static void read_action(struct lt_options *o, const struct place *at, const char *name,
                         struct tt_action *action)
 {
     lua_State *L = o->L;
     if (lua_type(L, -1) == LUA_TSTRING) {
         action->form = TT_ACTION_SHELL;
-        action->shell = keep_text(L, flow->plan, -1);
+        action->shell = keep_text(L, at->flow->plan, -1);
         if (strlen(action->shell) != lua_rawlen(L, -1))
             lt_invalid(L, "%s: option '%s' holds a NUL byte", o->what, name);
         if (!*action->shell)
             lt_option_wrong(o, name, "a command, which an empty string is not");
     } else if (is_function(L, -1)) {
         action->form = TT_ACTION_CALL;
-        action->function = keep_function(o, flow, name);
+        action->function = keep_function(o, at, name);
     } else if (lua_istable(L, -1)) {
         action->form = TT_ACTION_ARGV;
-        action->argv = keep_argv(o, flow->plan, name);
+        action->argv = keep_argv(o, at->flow->plan, name);
     } else {
         lt_option_wrong(o, name, "a command (string or list of words) or a function");
     }
@@ -114,15 +115,15 @@ static void read_action(struct lt_options *o, struct lt_flow *flow, const char *
 
 /* `rollback` and `health` are an action, or a table with the action as `run`: true then, and
  * `inner` reads it. */
-static bool read_wrapped(struct lt_options *o, struct lt_flow *flow, const char *name,
-                         const char *const *names, struct tt_action *action,
-                         struct lt_options *inner)
+static bool read_wrapped(struct lt_options *o, const struct place *at, const char *const *names,
+                         struct tt_action *action, struct lt_options *inner)
 {
     lua_State *L = o->L;
+    const char *name = at->role;
     lt_option_push(o, name);
     bool words = lua_istable(L, -1) && lua_rawlen(L, -1) > 0;
     if (!lua_istable(L, -1) || words) {
-        read_action(o, flow, name, action);
+        read_action(o, at, name, action);
         return false;
     }
     const char *what = lua_pushfstring(L, "%s: %s", o->what, name);
@@ -130,27 +131,27 @@ static bool read_wrapped(struct lt_options *o, struct lt_flow *flow, const char 
     if (!lt_option_given(inner, "run"))
         lt_invalid(L, "%s: option 'run' is missing", what);
     lt_option_push(inner, "run");
-    read_action(inner, flow, "run", action);
+    read_action(inner, at, "run", action);
     return true;
 }
 
-static void read_rollback(struct lt_options *o, struct lt_flow *flow, struct tt_task_more *more)
+static void read_rollback(struct lt_options *o, const struct place *at, struct tt_task_more *more)
 {
     static const char *const names[] = {"run", "timeout", NULL};
     struct lt_options inner;
     int top = lua_gettop(o->L);
-    if (read_wrapped(o, flow, "rollback", names, &more->rollback, &inner))
+    if (read_wrapped(o, at, names, &more->rollback, &inner))
         more->rollback_timeout = read_limit(&inner, "timeout");
     lua_settop(o->L, top);
 }
 
-static void read_health(struct lt_options *o, struct lt_flow *flow, struct tt_task_more *more)
+static void read_health(struct lt_options *o, const struct place *at, struct tt_task_more *more)
 {
     static const char *const names[] = {"run", "retries", "interval", "timeout", NULL};
     struct lt_options inner;
     int top = lua_gettop(o->L);
     more->health_interval = 1000;
-    if (read_wrapped(o, flow, "health", names, &more->health, &inner)) {
+    if (read_wrapped(o, at, names, &more->health, &inner)) {
         more->health_retries = (uint32_t)lt_option_integer(&inner, "retries", 0, 0, most_retries);
         more->health_interval = lt_option_duration(&inner, "interval", 1000);
         more->health_timeout = read_limit(&inner, "timeout");
@@ -161,61 +162,40 @@ static void read_health(struct lt_options *o, struct lt_flow *flow, struct tt_ta
 /* ---- where ------------------------------------------------------------------------------------
  */
 
-static void add_var(struct tt_plan *plan, struct tt_task *task, uint32_t *room, const char *name,
-                    const char *value, size_t length)
+struct vars {
+    struct tt_plan *plan;
+    struct tt_task *task;
+    uint32_t room;
+};
+
+static void add_var(const struct lt_options *o, void *arg, const char *name, const char *value)
 {
+    (void)o;
+    struct vars *vars = arg;
+    struct tt_task *task = vars->task;
     for (uint32_t i = 0; i < task->var_count; i++)
         if (strcmp(task->vars[i].name, name) == 0) {
-            task->vars[i].value = tt_plan_text(plan, value, length);
+            task->vars[i].value = tt_plan_secret(vars->plan, value);
             return;
         }
-    if (task->var_count == *room) {
-        *room = *room ? *room * 2 : 4;
-        struct tt_var *vars = tt_plan_alloc(plan, *room * sizeof *vars);
+    if (task->var_count == vars->room) {
+        vars->room = vars->room ? vars->room * 2 : 4;
+        struct tt_var *grown = tt_plan_alloc(vars->plan, vars->room * sizeof *grown);
         if (task->var_count)
-            memcpy(vars, task->vars, task->var_count * sizeof *vars);
-        task->vars = vars;
+            memcpy(grown, task->vars, task->var_count * sizeof *grown);
+        task->vars = grown;
     }
-    task->vars[task->var_count++] =
-        (struct tt_var){tt_plan_text(plan, name, strlen(name)), tt_plan_text(plan, value, length)};
+    task->vars[task->var_count++] = (struct tt_var){tt_plan_text(vars->plan, name, strlen(name)),
+                                                    tt_plan_secret(vars->plan, value)};
 }
 
 static void read_vars(struct lt_options *o, struct tt_plan *plan, struct tt_task *task,
                       const struct lt_env_defaults *defaults)
 {
-    lua_State *L = o->L;
-    uint32_t room = 0;
-    for (size_t i = 0; defaults && i < defaults->command.var_count; i++) {
-        const struct tt_var *var = &defaults->command.vars[i];
-        add_var(plan, task, &room, var->name, var->value, strlen(var->value));
-    }
-    if (lt_option_push(o, "env") == LUA_TNIL) {
-        lua_pop(L, 1);
-        return;
-    }
-    if (!lua_istable(L, -1))
-        lt_option_wrong(o, "env", "a table of variables");
-    int table = lua_gettop(L);
-    lua_pushnil(L);
-    while (lua_next(L, table)) {
-        if (lua_type(L, -2) != LUA_TSTRING)
-            lt_invalid(L, "%s: option 'env': write { NAME = \"value\" }", o->what);
-        const char *name = lua_tostring(L, -2);
-        size_t length;
-        const char *value = lt_to_secret(L, -1, &length);
-        if (!value && (lua_type(L, -1) == LUA_TSTRING || lua_type(L, -1) == LUA_TNUMBER))
-            value = lua_tolstring(L, -1, &length);
-        if (!value) {
-            const char *got = lt_describe(L, -1);
-            lt_invalid(L, "%s: option 'env': %s must be a string, a number or a secret, got %s",
-                       o->what, name, got);
-        }
-        if (strlen(value) != length)
-            lt_invalid(L, "%s: option 'env': %s holds a NUL byte", o->what, name);
-        add_var(plan, task, &room, name, value, length);
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
+    struct vars vars = {plan, task, 0};
+    for (size_t i = 0; defaults && i < defaults->command.var_count; i++)
+        add_var(o, &vars, defaults->command.vars[i].name, defaults->command.vars[i].value);
+    lt_option_vars(o, add_var, &vars);
 }
 
 static const char *script_dir(lua_State *L, struct lt_flow *flow)
@@ -274,8 +254,7 @@ static void read_where(struct lt_options *o, struct lt_flow *flow, struct tt_tas
         task->user = tt_plan_intern(plan, user);
     read_vars(o, plan, task, defaults);
     if (given && given->password)
-        tt_task_need_more(plan, task)->password =
-            tt_plan_text(plan, given->password, strlen(given->password));
+        tt_task_need_more(plan, task)->password = tt_plan_secret(plan, given->password);
     if (given && given->pty)
         tt_task_need_more(plan, task)->pty = true;
     if (defaults && defaults->timeout != TT_NEVER)
@@ -381,7 +360,7 @@ static void read_when(struct lt_options *o, struct lt_flow *flow, struct tt_task
     if (is_function(L, -1)) {
         struct tt_task_more *more = tt_task_need_more(flow->plan, task);
         more->when = TT_WHEN_CALL;
-        more->when_function = keep_function(o, flow, "when");
+        more->when_function = keep_function(o, &(struct place){flow, task->name, "when"}, "when");
     } else if (lua_isboolean(L, -1)) {
         if (!lua_toboolean(L, -1))
             tt_task_need_more(flow->plan, task)->when = TT_WHEN_NEVER;
@@ -396,7 +375,7 @@ void lt_read_task(struct lt_options *o, struct lt_flow *flow, struct tt_task *ta
     struct tt_plan *plan = flow->plan;
     if (lt_option_given(o, "run")) {
         lt_option_push(o, "run");
-        read_action(o, flow, "run", &task->run);
+        read_action(o, &(struct place){flow, task->name, "run"}, "run", &task->run);
     } else if (!lt_option_given(o, "needs") && !lt_option_given(o, "after")) {
         lt_invalid(o->L,
                    "%s: option 'run' is missing: only a task that gathers others by 'needs' "
@@ -422,9 +401,10 @@ void lt_read_task(struct lt_options *o, struct lt_flow *flow, struct tt_task *ta
     read_patterns(o, plan, task, "input");
     read_patterns(o, plan, task, "output");
     if (lt_option_given(o, "rollback"))
-        read_rollback(o, flow, tt_task_need_more(plan, task));
+        read_rollback(o, &(struct place){flow, task->name, "rollback"},
+                      tt_task_need_more(plan, task));
     if (lt_option_given(o, "health"))
-        read_health(o, flow, tt_task_need_more(plan, task));
+        read_health(o, &(struct place){flow, task->name, "health"}, tt_task_need_more(plan, task));
 }
 
 /* What every environment would refuse is known now. */

@@ -212,6 +212,16 @@ bool lt_option_given(const struct lt_options *o, const char *name)
     return given;
 }
 
+void lt_options_only(const struct lt_options *o, struct lt_options *only, const char *const *names)
+{
+    lua_newtable(o->L);
+    *only = (struct lt_options){o->L, lua_gettop(o->L), o->what, names};
+    for (const char *const *name = names; *name; name++) {
+        lt_option_push(o, *name);
+        lua_setfield(o->L, only->index, *name);
+    }
+}
+
 void lt_option_wrong(const struct lt_options *o, const char *name, const char *expected)
 {
     lt_option_push(o, name);

@@ -32,6 +32,10 @@ void lt_options_open(lua_State *L, struct lt_options *o, int index, const char *
                      const char *const *names, bool items);
 bool lt_option_given(const struct lt_options *o, const char *name);
 
+/* Pushes a table with those of o's options that `names` has, and opens it: for a reader that must
+ * not see the others. */
+void lt_options_only(const struct lt_options *o, struct lt_options *only, const char *const *names);
+
 /* A missing option is its fallback. */
 const char *lt_option_string(const struct lt_options *o, const char *name, const char *fallback);
 /* Any bytes; *length is set. Without NUL-byte check. NULL when missing. */

@@ -1,34 +1,34 @@
-/* Awaiting: where a task's operations run, where Lua can be suspended, and what comes back. */
+/* Awaiting: where a fiber's operations run, where Lua can be suspended, and what comes back. */
 #include "lua/value/error.h"
+#include "lua/vm/fiber.h"
 #include "lua/vm/state.h"
-#include "lua/vm/task.h"
 
 #include <lauxlib.h>
 
 enum { patience = 8 /* refused awaits before force is used */ };
 
-struct tt_scope *lt_task_scope(lua_State *L)
+struct tt_scope *lt_fiber_scope(lua_State *L)
 {
     struct lt_vm *vm = lt_vm_of(L);
-    struct lt_task *task = vm->current;
-    if (!task)
+    struct lt_fiber *fiber = vm->current;
+    if (!fiber)
         lt_raisef(L, TT_INVALID, "operations can only be used while a script is running");
-    const struct tt_error *why = tt_scope_why(task->scope);
+    const struct tt_error *why = tt_scope_why(fiber->scope);
     if (lt_in_cleanup(vm)) {
-        if (!task->cleanup)
-            task->cleanup =
+        if (!fiber->cleanup)
+            fiber->cleanup =
                 tt_scope_shielded(vm->loop, why ? tt_loop_now(vm->loop) + lt_cleanup_ms : TT_NEVER);
-        if (!tt_scope_why(task->cleanup))
-            return task->cleanup;
-        why = tt_scope_why(task->cleanup);
+        if (!tt_scope_why(fiber->cleanup))
+            return fiber->cleanup;
+        why = tt_scope_why(fiber->cleanup);
     }
     if (why) {
-        if (++task->refusals > patience)
+        if (++fiber->refusals > patience)
             lt_stop_current(vm);
         lt_raise(L, tt_error_copy(why));
     }
     uv_update_time(tt_loop_uv(vm->loop)); /* Lua may have run for long: deadlines count from now */
-    return task->scope;
+    return fiber->scope;
 }
 
 /* "table.sort" for the function at the top of the stack, which is popped; NULL when no library has
@@ -72,27 +72,27 @@ static const char *blocker(lua_State *L)
 
 struct tt_scope *lt_begin(lua_State *L)
 {
-    struct tt_scope *scope = lt_task_scope(L);
+    struct tt_scope *scope = lt_fiber_scope(L);
     if (!lua_isyieldable(L) || lt_vm_of(L)->blocked)
         lt_invalid(L, "cannot wait for an operation here: Lua cannot suspend inside of '%s'",
                    blocker(L));
     return scope;
 }
 
-void lt_drop_awaited(struct lt_task *task)
+void lt_drop_awaited(struct lt_fiber *fiber)
 {
-    struct tt_op *op = task->awaited;
-    task->awaited = NULL;
+    struct tt_op *op = fiber->awaited;
+    fiber->awaited = NULL;
     tt_op_release(op);
 }
 
-/* The task keeps the operation until its values were pushed: when `push` throws, the next await or
- * the task's end lets go of it. */
+/* The fiber keeps the operation until its values were pushed: when `push` throws, the next await or
+ * the fiber's end lets go of it. */
 static int take_values(lua_State *L, lt_push *push)
 {
-    struct lt_task *task = lt_vm_of(L)->current;
-    int count = push ? push(L, task->awaited) : 0;
-    lt_drop_awaited(task);
+    struct lt_fiber *fiber = lt_vm_of(L)->current;
+    int count = push ? push(L, fiber->awaited) : 0;
+    lt_drop_awaited(fiber);
     return count;
 }
 
@@ -105,11 +105,11 @@ static int awaited_any(lua_State *L, int status, lua_KContext push)
 static int awaited(lua_State *L, int status, lua_KContext push)
 {
     (void)status;
-    struct lt_task *task = lt_vm_of(L)->current;
-    if (!task->awaited->error)
+    struct lt_fiber *fiber = lt_vm_of(L)->current;
+    if (!fiber->awaited->error)
         return take_values(L, (lt_push *)push);
-    lt_push_error(L, task->awaited->error);
-    lt_drop_awaited(task);
+    lt_push_error(L, fiber->awaited->error);
+    lt_drop_awaited(fiber);
     lt_raise_value(L);
 }
 

@@ -1,5 +1,5 @@
 /* `coroutine`, with awaits passing outward: when a user's coroutine awaits an operation, everything
- * up to the task is suspended, and the user's own yields go to the user. The functions behave as
+ * up to the fiber is suspended, and the user's own yields go to the user. The functions behave as
  * Lua's manual says; a body runs protected inside its coroutine, so that `__close` can await. */
 #include "lua/value/error.h"
 #include "lua/vm/state.h"

@@ -1,7 +1,7 @@
 #include "lua/vm/gate.h"
 
 #include "core/base/alloc.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 
@@ -13,7 +13,7 @@ struct waiter {
     struct waiter *next;
 };
 
-/* In a userdata; the stack of each task that waits keeps it. */
+/* In a userdata; the stack of each fiber that waits keeps it. */
 struct gate {
     struct waiter *waiters;
     bool open;

@@ -1,4 +1,4 @@
-/* A gate: tasks wait until somebody opens it; then it stays open. For stdlib/. */
+/* A gate: fibers wait until somebody opens it; then it stays open. For stdlib/. */
 #ifndef LT_GATE_H
 #define LT_GATE_H
 

@@ -1,4 +1,4 @@
-/* One operation runs up to `parallel` tasks at once in a scope of its own and finishes when all
+/* One operation runs up to `parallel` fibers at once in a scope of its own and finishes when all
  * have ended, never before. What makes the four functions differ is when it stops the others. */
 #include "lua/vm/group.h"
 
@@ -6,7 +6,7 @@
 #include "lua/value/args.h"
 #include "lua/value/error.h"
 #include "lua/value/value.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@ enum rule { stop_at_failure, collect, stop_at_first };
 
 struct slot {
     struct group *group;
-    struct tt_op *task; /* held while it runs */
+    struct tt_op *fiber; /* held while it runs */
     lua_Integer index;
     struct slot *next_free;
 };
@@ -36,7 +36,7 @@ struct group {
     bool stopped;
 };
 
-static void on_end(struct tt_op *task, void *arg);
+static void on_end(struct tt_op *fiber, void *arg);
 
 /* The function and its arguments for one slot. */
 static int prepare(lua_State *L, void *arg)
@@ -64,8 +64,8 @@ static void start_more(struct group *group)
         group->free = slot->next_free;
         slot->index = group->next++;
         group->running++;
-        slot->task = lt_call(group->vm, group->scope, group->name, prepare, slot);
-        tt_op_await(slot->task, on_end, slot);
+        slot->fiber = lt_call(group->vm, group->scope, group->name, prepare, slot);
+        tt_op_await(slot->fiber, on_end, slot);
     }
 }
 
@@ -84,14 +84,14 @@ static void stop_others(struct group *group, const char *text)
     tt_error_free(why);
 }
 
-/* Notes what a task returned: its first value, or with `collect` how it ended. */
+/* Notes what a fiber returned: its first value, or with `collect` how it ended. */
 static int store(lua_State *L)
 {
     const struct slot *slot = lua_touserdata(L, 1);
     const struct group *group = slot->group;
     lua_settop(L, 0);
     lua_rawgeti(L, LUA_REGISTRYINDEX, group->ref_results);
-    int count = lt_call_push(L, slot->task);
+    int count = lt_call_push(L, slot->fiber);
     bool ok = count >= 0;
     if (count == 0)
         lua_pushnil(L);
@@ -121,22 +121,22 @@ static void finish_if_over(struct group *group)
     tt_op_finish(&group->op, why);
 }
 
-static void on_end(struct tt_op *task, void *arg)
+static void on_end(struct tt_op *fiber, void *arg)
 {
     struct slot *slot = arg;
     struct group *group = slot->group;
     bool decides = !group->stopped && (group->rule == stop_at_first ||
-                                       (group->rule == stop_at_failure && task->error));
+                                       (group->rule == stop_at_failure && fiber->error));
     if (decides) {
-        group->decisive = task;
-        tt_op_retain(task);
+        group->decisive = fiber;
+        tt_op_retain(fiber);
         stop_others(group, group->rule == stop_at_first ? "another was first" : "another failed");
-    } else if (group->rule == collect || (group->rule == stop_at_failure && !task->error)) {
+    } else if (group->rule == collect || (group->rule == stop_at_failure && !fiber->error)) {
         if (!group->broken && lt_vm_protect(group->vm, store, slot, &group->broken) < 0)
             stop(group, group->broken);
     }
-    tt_op_release(task);
-    slot->task = NULL;
+    tt_op_release(fiber);
+    slot->fiber = NULL;
     slot->next_free = group->free;
     group->free = slot;
     group->running--;
@@ -176,7 +176,7 @@ static struct group *group_new(lua_State *L, const char *name, enum rule rule, i
     lua_createtable(L, rule == stop_at_first ? 0 : (int)(count > 1 << 20 ? 1 << 20 : count), 1);
     lua_pushinteger(L, count);
     lua_setfield(L, -2, "n");
-    lt_mark_array(L); /* a task's value may be empty and still is a list */
+    lt_mark_array(L); /* a fiber's value may be empty and still is a list */
     int results = lt_ref(L, -1), items = lt_ref(L, list);
     int called = function ? lt_ref(L, function) : LUA_NOREF;
     lua_pop(L, 1);

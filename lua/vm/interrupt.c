@@ -11,11 +11,11 @@ enum { deepest = 200 };
  * unwinds through it, the dead frames with the variable being closed lie there too. */
 static int values_below_call(const struct lt_vm *vm, lua_CFunction function)
 {
-    return function == vm->pcall      ? 1
-           : function == vm->xpcall   ? 3
-           : function == lt_task_body ? 1
-           : function == lt_coro_body ? 0
-                                      : -1;
+    return function == vm->pcall       ? 1
+           : function == vm->xpcall    ? 3
+           : function == lt_fiber_body ? 1
+           : function == lt_coro_body  ? 0
+                                       : -1;
 }
 
 /* A function with `...` stands above a copy of its arguments: how many slots that takes. */
@@ -89,21 +89,21 @@ static void on_instruction(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
     struct lt_vm *vm = lt_vm_of(L);
-    struct lt_task *task = vm->current;
+    struct lt_fiber *fiber = vm->current;
     vm->forcing = false;
     if (vm->interrupted)
         lt_vm_cancel_program(vm, "interrupted");
-    if (task && vm->overdue)
-        tt_scope_expire(task->scope);
-    const struct tt_error *why = task ? tt_scope_why(task->scope) : NULL;
+    if (fiber && vm->overdue)
+        tt_scope_expire(fiber->scope);
+    const struct tt_error *why = fiber ? tt_scope_why(fiber->scope) : NULL;
     if (!why) {
         lua_sethook(L, NULL, 0, 0);
         return;
     }
     int64_t now = tt_loop_now(vm->loop);
-    if (!task->cleaned_at)
-        task->cleaned_at = now + lt_cleanup_ms;
-    if (now < task->cleaned_at && lt_in_cleanup(vm)) {
+    if (!fiber->cleaned_at)
+        fiber->cleaned_at = now + lt_cleanup_ms;
+    if (now < fiber->cleaned_at && lt_in_cleanup(vm)) {
         hook(L, 100);
         return;
     }

@@ -1,7 +1,7 @@
 #include "lua/vm/masked.h"
 
 #include "core/base/mask.h"
-#include "lua/vm/secret.h"
+#include "lua/vm/masker.h"
 
 #include <errno.h>
 #include <lauxlib.h>

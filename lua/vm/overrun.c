@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <sys/time.h>
 
-enum { least_ms = 100 /* what a cancelled task gets at each resume, however late it is */ };
+enum { least_ms = 100 /* what a cancelled fiber gets at each resume, however late it is */ };
 
 /* Shared with the signal's handler. */
 static struct lt_vm *volatile watched;
@@ -62,20 +62,20 @@ static void begin(struct lt_vm *vm)
     pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 }
 
-void lt_overrun_watch(struct lt_task *task)
+void lt_overrun_watch(struct lt_fiber *fiber)
 {
-    int64_t at = tt_scope_ends_at(task->scope);
-    if (tt_scope_why(task->scope)) {
+    int64_t at = tt_scope_ends_at(fiber->scope);
+    if (tt_scope_why(fiber->scope)) {
         int64_t now = now_ms();
-        if (!task->cleaned_at)
-            task->cleaned_at = now + lt_cleanup_ms;
-        at = task->cleaned_at > now + least_ms ? task->cleaned_at : now + least_ms;
+        if (!fiber->cleaned_at)
+            fiber->cleaned_at = now + lt_cleanup_ms;
+        at = fiber->cleaned_at > now + least_ms ? fiber->cleaned_at : now + least_ms;
     }
     atomic_store(&due, at);
     if (at >= atomic_load(&rings))
         return;
     if (!watched)
-        begin(task->vm);
+        begin(fiber->vm);
     set_alarm(at);
 }
 

@@ -4,13 +4,13 @@
 #include "core/base/fault.h"
 #include "lua/value/args.h"
 #include "lua/value/error.h"
+#include "lua/vm/fiber.h"
 #include "lua/vm/gate.h"
 #include "lua/vm/group.h"
 #include "lua/vm/masked.h"
 #include "lua/vm/secret.h"
 #include "lua/vm/spawn.h"
 #include "lua/vm/stdin.h"
-#include "lua/vm/task.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +21,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-/* --- tasks --- */
+/* --- fibers --- */
 
 static int now(lua_State *L)
 {
@@ -51,8 +51,8 @@ static int push_program(lua_State *L, struct tt_op *op)
     return count < 0 ? lua_error(L) : count;
 }
 
-/* What stands for the running task: only good for comparing. */
-static int task(lua_State *L)
+/* What stands for the running fiber: only good for comparing. */
+static int fiber(lua_State *L)
 {
     lua_pushlightuserdata(L, lt_vm_of(L)->current);
     return 1;
@@ -83,10 +83,10 @@ static int exit_(lua_State *L)
         vm->exit_code = code;
     }
     lt_vm_cancel_program(vm, "os.exit was called");
-    struct lt_task *task = vm->current;
+    struct lt_fiber *fiber = vm->current;
     struct tt_error *why = tt_error_new(TT_CANCELLED, "os.exit was called");
-    if (task) {
-        tt_scope_cancel(task->scope, why);
+    if (fiber) {
+        tt_scope_cancel(fiber->scope, why);
         lt_stop_current(vm);
     }
     lt_raise(L, why);
@@ -218,7 +218,7 @@ int luaopen_tutti_host(lua_State *L)
         {"race", lt_race},
         {"timeout", lt_timeout},
         {"gate", lt_gate},
-        {"task", task},
+        {"fiber", fiber},
         {"program", program},
         {"raise", raise_},
         {"error_text", lt_error_text},

@@ -1,4 +1,4 @@
-/* tutti.host: the functions in C that stdlib/ stands on: tasks, the process's streams, what the
+/* tutti.host: the functions in C that stdlib/ stands on: fibers, the process's streams, what the
  * command line decides about the script. */
 #ifndef LT_LRUNTIME_H
 #define LT_LRUNTIME_H

@@ -5,7 +5,8 @@
 #include "core/base/mask.h"
 #include "lua/value/args.h"
 #include "lua/value/error.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
+#include "lua/vm/masker.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,34 +31,6 @@ const char *lt_to_secret(lua_State *L, int index, size_t *length)
     if (secret && length)
         *length = secret->length;
     return secret ? secret->text : NULL;
-}
-
-/* --- the masker --- */
-
-static int masker_gc(lua_State *L)
-{
-    tt_masker_free(*(struct tt_masker **)lua_touserdata(L, 1));
-    return 0;
-}
-
-struct tt_masker *lt_masker(lua_State *L)
-{
-    static const char key;
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
-        lua_pop(L, 1);
-        struct tt_masker **box = lua_newuserdatauv(L, sizeof *box, 0);
-        *box = NULL;
-        lua_createtable(L, 0, 1);
-        lua_pushcfunction(L, masker_gc);
-        lua_setfield(L, -2, "__gc");
-        lua_setmetatable(L, -2);
-        *box = tt_masker_new();
-        lua_pushvalue(L, -1);
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-    }
-    struct tt_masker *masker = *(struct tt_masker **)lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    return masker;
 }
 
 /* --- the value --- */

@@ -3,7 +3,7 @@
  * A secret is a userdata that yields its text to nobody in Lua: tostring shows "***",
  * concatenating, measuring and serialising are refused. C bindings that carry it to a command (an
  * environment variable, stdin, a password) read it with lt_to_secret. From its creation on, the
- * masker hides its text wherever words for people are written or stored. */
+ * masker (masker.h) hides its text wherever words for people are written or stored. */
 #ifndef LT_SECRET_H
 #define LT_SECRET_H
 
@@ -11,14 +11,9 @@
 #include <lua.h>
 #include <stddef.h>
 
-struct tt_masker;
-
 /* The text of the secret at index, NUL-terminated, borrowed from that value, or NULL when it is no
  * secret. `length` may be NULL. */
 const char *lt_to_secret(lua_State *L, int index, size_t *length);
-
-/* The masker of this state, which knows every secret made so far. It lives as long as the state. */
-struct tt_masker *lt_masker(lua_State *L);
 
 /* The functions of tutti.host that stdlib/secret.lua is made of, as a luaL_Reg list:
  *   secret(text) → a secret

@@ -1,4 +1,4 @@
-/* What vm.c, task.c, coro*.c, interrupt.c and overrun.c share, and nobody else includes: the state
+/* What vm.c, fiber.c, coro*.c, interrupt.c and overrun.c share, and nobody else includes: the state
  * of the running Lua code. */
 #ifndef LT_STATE_H
 #define LT_STATE_H
@@ -8,7 +8,7 @@
 
 #include <signal.h>
 
-struct lt_task;
+struct lt_fiber;
 
 /* The coroutines that are running now, innermost first. Lives on the C stack of whoever resumed;
  * a signal handler may walk it at any moment, so it is filled before it is linked. */
@@ -21,7 +21,7 @@ struct lt_vm {
     lua_State *L;
     struct tt_loop *loop;
     struct tt_scope *base, *program;
-    struct lt_task *current;           /* whose code is running; NULL between resumes */
+    struct lt_fiber *current;          /* whose code is running; NULL between resumes */
     struct lt_level *volatile levels;  /* its coroutines; NULL between resumes */
     volatile sig_atomic_t interrupted; /* a signal came while Lua ran */
     volatile sig_atomic_t overdue;     /* what runs has passed its deadline (overrun.c) */
@@ -38,20 +38,20 @@ struct lt_vm {
     lua_CFunction pcall, xpcall; /* the global ones, to recognise their frames */
 };
 
-struct lt_task {
+struct lt_fiber {
     struct tt_op op;
     struct lt_vm *vm;
-    struct lt_task *parent;   /* the task that spawned it and waits for it; NULL: nobody */
+    struct lt_fiber *parent;  /* the fiber that spawned it and waits for it; NULL: nobody */
     struct tt_scope *scope;   /* what its operations run in */
     struct tt_scope *cleanup; /* what those of cleanup code run in; made on first use */
     lua_State *L;             /* anchored by thread_ref */
     int thread_ref, defers_ref;
     char *name, *traceback;
-    struct tt_op *awaited;    /* owned */
-    struct tt_job start;      /* the first resume */
-    struct tt_op *idle;       /* finishes when the last child ended; borrowed; or NULL */
-    struct lt_task *unjoined; /* children that failed and that nobody joined (held) … */
-    struct lt_task *next_unjoined;
+    struct tt_op *awaited;     /* owned */
+    struct tt_job start;       /* the first resume */
+    struct tt_op *idle;        /* finishes when the last child ended; borrowed; or NULL */
+    struct lt_fiber *unjoined; /* children that failed and that nobody joined (held) … */
+    struct lt_fiber *next_unjoined;
     struct lt_join *joins;  /* who waits for the end */
     struct tt_error *error; /* why the body failed */
     size_t children;        /* spawned and still running */
@@ -62,9 +62,9 @@ struct lt_task {
     bool failed, joined, dropped;
 };
 
-static inline struct lt_task *lt_task_of_op(struct tt_op *op)
+static inline struct lt_fiber *lt_fiber_of_op(struct tt_op *op)
 {
-    return (struct lt_task *)(void *)op;
+    return (struct lt_fiber *)(void *)op;
 }
 
 /* A thread's extra space holds the vm; its low bits say what kind of thread it is. */
@@ -77,7 +77,7 @@ bool lt_thread_flag(lua_State *L, int flag);
 void lt_thread_set_flag(lua_State *L, int flag, bool on);
 
 /* The bodies of coroutines, to recognise their frames. */
-int lt_task_body(lua_State *L);
+int lt_fiber_body(lua_State *L);
 int lt_coro_body(lua_State *L);
 /* "running", "normal", "suspended" or "dead", as L sees it. */
 const char *lt_coro_state(lua_State *L, lua_State *co);
@@ -85,28 +85,29 @@ int lt_coro_close(lua_State *L); /* coroutine.close */
 
 /* Replaces `xpcall`. */
 int lt_xpcall(lua_State *L);
-/* True while a `__close` metamethod or a deferred function is running in the current task. */
+/* True while a `__close` metamethod or a deferred function is running in the current fiber. */
 bool lt_in_cleanup(struct lt_vm *vm);
-/* From now on the current task's cancellation is raised at every instruction outside of cleanup,
+/* From now on the current fiber's cancellation is raised at every instruction outside of cleanup,
  * so that code which catches it over and over ends too. */
 void lt_stop_current(struct lt_vm *vm);
 /* A coroutine is about to be resumed: it inherits a pending interruption. */
 void lt_enter_level(struct lt_vm *vm, struct lt_level *level, lua_State *L);
 
-/* The task is about to run: should it stay on the processor beyond its deadline, or beyond the time
- * for cleaning up once it was cancelled, it is stopped there. lt_overrun_end takes the alarm away.
+/* The fiber is about to run: should it stay on the processor beyond its deadline, or beyond the
+ * time for cleaning up once it was cancelled, it is stopped there. lt_overrun_end takes the alarm
+ * away.
  */
-void lt_overrun_watch(struct lt_task *task);
+void lt_overrun_watch(struct lt_fiber *fiber);
 void lt_overrun_end(void);
 
 /* Suspends the running coroutine until op finished; takes op. */
 int lt_suspend(lua_State *L, struct tt_op *op, lua_KFunction then, lua_KContext context);
-void lt_drop_awaited(struct lt_task *task);
+void lt_drop_awaited(struct lt_fiber *fiber);
 
-enum { lt_cleanup_ms = 10000 }; /* how long cleanup may take once its task was cancelled */
+enum { lt_cleanup_ms = 10000 }; /* how long cleanup may take once its fiber was cancelled */
 
-/* The scope where the current task's operations belong; raises when it was cancelled. */
-struct tt_scope *lt_task_scope(lua_State *L);
+/* The scope where the current fiber's operations belong; raises when it was cancelled. */
+struct tt_scope *lt_fiber_scope(lua_State *L);
 
 int luaopen_tutti_coroutine(lua_State *L); /* replaces the functions of `coroutine` */
 

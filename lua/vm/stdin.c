@@ -6,7 +6,7 @@
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "lua/value/error.h"
-#include "lua/vm/task.h"
+#include "lua/vm/fiber.h"
 
 #include <errno.h>
 #include <lauxlib.h>

@@ -2,17 +2,12 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
-#include "core/base/mask.h"
 #include "core/env/exec.h"
-#include "lua/modules.h"
-#include "lua/stdlib.h"
 #include "lua/value/error.h"
 #include "lua/vm/masked.h"
-#include "lua/vm/secret.h"
 #include "lua/vm/state.h"
 
 #include <lauxlib.h>
-#include <lua-cjson.h>
 #include <lualib.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,19 +97,6 @@ bool lt_vm_exiting(const struct lt_vm *vm, int *code)
     return vm->exiting;
 }
 
-void lt_warn(struct lt_vm *vm, const char *format, ...)
-{
-    struct tt_buf out = {0};
-    va_list args;
-    va_start(args, format);
-    char *text = tt_vformat(format, args);
-    va_end(args);
-    tt_mask_text(lt_masker(vm->L), text, strlen(text), &out);
-    fprintf(stderr, "tutti: %s\n", out.data ? out.data : "");
-    tt_buf_free(&out);
-    free(text);
-}
-
 /* --- calling in --- */
 
 int lt_vm_protect(struct lt_vm *vm, lua_CFunction function, void *arg, struct tt_error **err)
@@ -150,73 +132,7 @@ void lt_unref(struct lt_vm *vm, int ref)
         luaL_unref(vm->L, LUA_REGISTRYINDEX, ref);
 }
 
-int luaopen_cjson_safe(lua_State *L); /* in the library, but not in its header */
-
-/* --- the standard library --- */
-
-/* stdlib/NAME.lua from the development folder, under the name that the embedded one would have. */
-static bool load_from_folder(lua_State *L, const char *folder, const char *name)
-{
-    lua_pushfstring(L, "%s/%s.lua", folder, name);
-    FILE *in = fopen(lua_tostring(L, -1), "rb");
-    lua_pop(L, 1);
-    if (!in)
-        return false;
-    luaL_Buffer source;
-    luaL_buffinit(L, &source);
-    size_t got;
-    do {
-        char *room = luaL_prepbuffer(&source);
-        got = fread(room, 1, LUAL_BUFFERSIZE, in);
-        luaL_addsize(&source, got);
-    } while (got > 0);
-    fclose(in);
-    luaL_pushresult(&source);
-    const char *chunk = lua_pushfstring(L, "@tutti/%s.lua", name);
-    if (luaL_loadbuffer(L, lua_tostring(L, -2), lua_rawlen(L, -2), chunk) != LUA_OK)
-        lua_error(L);
-    return true;
-}
-
-/* Pushes the loader of "tutti.NAME", C or Lua; false when there is none. */
-static bool push_loader(lua_State *L, const char *name)
-{
-    for (const struct lt_module *m = lt_modules; m->name; m++)
-        if (strcmp(m->name, name) == 0) {
-            lua_pushcfunction(L, m->open);
-            return true;
-        }
-    const char *folder = getenv("TUTTI_STDLIB");
-    if (folder && load_from_folder(L, folder, name))
-        return true;
-    for (const struct lt_stdlib_module *m = lt_stdlib; m->name; m++)
-        if (strcmp(m->name, name) == 0) {
-            char chunk[64];
-            snprintf(chunk, sizeof chunk, "@tutti/%s.lua", name);
-            if (luaL_loadbufferx(L, (const char *)m->bytes, m->size, chunk, "b") != LUA_OK)
-                lua_error(L);
-            return true;
-        }
-    return false;
-}
-
-/* find(name): the loader of a module of tutti's own, or nil. The first searcher of `require`. */
-static int find_module(lua_State *L)
-{
-    const char *name = luaL_checkstring(L, 1);
-    bool found = strcmp(name, "tutti") == 0
-                     ? push_loader(L, "tutti")
-                     : strncmp(name, "tutti.", 6) == 0 && push_loader(L, name + 6);
-    return found;
-}
-
-static void preload(lua_State *L, const char *name, lua_CFunction open)
-{
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_pushcfunction(L, open);
-    lua_setfield(L, -2, name);
-    lua_pop(L, 1);
-}
+/* --- Lua's own libraries, in the form that the vm needs --- */
 
 static lua_CFunction global_function(lua_State *L, const char *name)
 {
@@ -237,8 +153,7 @@ static void seed_random(lua_State *L, struct tt_loop *loop)
     lua_pop(L, 1);
 }
 
-/* Runs stdlib/runtime.lua, which replaces what would block or break awaiting. */
-static int open_libraries(lua_State *L)
+static int open_own(lua_State *L)
 {
     struct lt_vm *vm = lua_touserdata(L, 1);
     luaL_openlibs(L);
@@ -248,13 +163,6 @@ static int open_libraries(lua_State *L)
     lua_register(L, "xpcall", lt_xpcall);
     luaopen_tutti_coroutine(L);
     lt_open_masked(L);
-    luaL_requiref(L, "tutti.error", luaopen_tutti_error, 0);
-    preload(L, "cjson", luaopen_cjson);
-    preload(L, "cjson.safe", luaopen_cjson_safe);
-    if (!push_loader(L, "runtime"))
-        luaL_error(L, "the standard library has no module 'runtime'");
-    lua_pushcfunction(L, find_module);
-    lua_call(L, 1, 0);
     return 0;
 }
 
@@ -275,7 +183,7 @@ int lt_vm_new(struct lt_vm **out, struct tt_loop *loop, struct tt_error **err)
     vm->gc_stress = getenv("TUTTI_GC_STRESS") != NULL;
     if (vm->gc_stress)
         lua_gc(vm->L, LUA_GCINC, 1, 1000, 4);
-    int rc = lt_vm_protect(vm, open_libraries, vm, err);
+    int rc = lt_vm_protect(vm, open_own, vm, err);
     if (rc < 0)
         lt_vm_free(vm);
     else

@@ -1,8 +1,8 @@
-/* The Lua state: one per process, on the loop's thread.
+/* The Lua state, on the loop's thread. The program has one.
  *
- * It embeds the standard library (stdlib/ as bytecode), opens Lua's own libraries with those parts
- * replaced that would block the loop or break awaiting (coroutine, require, os.execute, io.read …),
- * and knows the two scopes that everything runs in:
+ * A new one has Lua's own libraries, with those parts replaced that break awaiting (coroutine,
+ * xpcall) or would show secrets (print, io.stderr); lua/libraries.h opens tutti's modules. It knows
+ * the two scopes that everything runs in:
  *
  *   base     the command line itself; never cancelled
  *   program  the user's script or workflow; what Ctrl-C cancels
@@ -19,7 +19,7 @@
 struct lt_vm;
 
 int lt_vm_new(struct lt_vm **vm, struct tt_loop *loop, struct tt_error **err);
-/* Closes the state; no task may be alive. */
+/* Closes the state; no fiber may be alive. */
 void lt_vm_free(struct lt_vm *vm);
 
 struct lt_vm *lt_vm_of(lua_State *L); /* from any of its coroutines */
@@ -54,9 +54,6 @@ void lt_vm_cancel_program(struct lt_vm *vm, const char *why);
  * instruction, also when it never awaits and catches errors; the caller still has to wake the loop
  * and call lt_vm_cancel_program there. */
 void lt_vm_interrupt(struct lt_vm *vm);
-
-/* Tells a person something on stderr: "tutti: …" and a newline, secrets masked. */
-void lt_warn(struct lt_vm *vm, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What os.exit asked for: true and the code once it was called. */
 bool lt_vm_exiting(const struct lt_vm *vm, int *code);

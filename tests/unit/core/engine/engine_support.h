@@ -66,6 +66,13 @@ static inline char *describe(struct tt_script_host *host, uint32_t id)
     return tt_format("function %u", id);
 }
 
+static int no_find(struct tt_script_host *host, const char *name, uint32_t *id,
+                   struct tt_error **err)
+{
+    (void)host, (void)id;
+    return tt_fail(err, TT_NOT_FOUND, "%s", name);
+}
+
 static const char *no_name(struct tt_script_host *host, uint32_t id)
 {
     (void)host, (void)id;
@@ -77,7 +84,8 @@ static inline void nothing(struct tt_script_host *host, uint32_t id)
     (void)host, (void)id;
 }
 
-static const struct tt_script_host_class host_class = {call, describe, no_name, nothing, nothing};
+static const struct tt_script_host_class host_class = {call,    describe, no_name,
+                                                       no_find, nothing,  nothing};
 static struct tt_script_host host = {&host_class};
 
 /* ---- the bench ---------------------------------------------------------------------------------

@@ -36,6 +36,13 @@ static const char *name_of(struct tt_script_host *host, uint32_t id)
     return NULL;
 }
 
+static int no_find(struct tt_script_host *host, const char *name, uint32_t *id,
+                   struct tt_error **err)
+{
+    (void)host, (void)id;
+    return tt_fail(err, TT_NOT_FOUND, "%s", name);
+}
+
 static struct tt_op *call(struct tt_script_host *host, uint32_t id, void *args,
                           struct tt_scope *scope)
 {
@@ -43,7 +50,8 @@ static struct tt_op *call(struct tt_script_host *host, uint32_t id, void *args,
     return tt_op_finished_new(scope, NULL);
 }
 
-static const struct tt_script_host_class host_class = {call, describe, name_of, hold, let_go};
+static const struct tt_script_host_class host_class = {call,    describe, name_of,
+                                                       no_find, hold,     let_go};
 static struct tt_script_host host = {&host_class};
 
 static void free_env(struct tt_env *env)

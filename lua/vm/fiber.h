@@ -1,4 +1,4 @@
-/* Tasks: Lua functions that run as coroutines and may await operations.
+/* Fibers: Lua functions that run as coroutines and may await operations.
  *
  * Every script, task body and spawned function is a coroutine whose body runs under lua_pcallk
  * *inside* it, so that `__close` can await. A binding reads its arguments, starts an operation in
@@ -12,20 +12,20 @@
  *
  * Between lt_begin and lt_await nothing may throw: read and check every argument before.
  *
- * Cancelling: when a task's scope is cancelled, what it awaits ends, and it is resumed with that
+ * Cancelling: when a fiber's scope is cancelled, what it awaits ends, and it is resumed with that
  * reason as an error, which every later await repeats. Cleanup code (`__close`, tutti.defer) awaits
  * in a scope of its own, with 10 s from the cancellation on. User coroutines pass awaits outward.
  *
- * A task ends when its body and everything that it spawned have ended. */
-#ifndef LT_TASK_H
-#define LT_TASK_H
+ * A fiber ends when its body and everything that it spawned have ended. */
+#ifndef LT_FIBER_H
+#define LT_FIBER_H
 
 #include "core/async/op.h"
 #include "lua/vm/vm.h"
 
 /* --- for bindings --- */
 
-/* The scope for an operation that the running task awaits. Raises: the reason when the task was
+/* The scope for an operation that the running fiber awaits. Raises: the reason when the fiber was
  * cancelled (outside of cleanup), or a clear error where Lua cannot wait (inside table.sort's
  * comparator, string.gsub's callback, __tostring, __gc …). */
 struct tt_scope *lt_begin(lua_State *L);
@@ -42,11 +42,11 @@ int lt_await_any(lua_State *L, struct tt_op *op, lt_push *push);
 
 /* --- for C code that calls Lua: engine, combinators --- */
 
-/* Pushes the function and its arguments on the new task's stack and returns how many arguments.
- * Called once, before the call returns, in protected mode: what it throws is the task's error. */
+/* Pushes the function and its arguments on the new fiber's stack and returns how many arguments.
+ * Called once, before the call returns, in protected mode: what it throws is the fiber's error. */
 typedef int lt_prepare(lua_State *L, void *arg);
 
-/* Runs a Lua function as a task in a child of `scope`, from the run queue. The operation finishes
+/* Runs a Lua function as a fiber in a child of `scope`, from the run queue. The operation finishes
  * when the function and all it spawned have ended; a Lua error becomes its error (lt_error_of).
  * Cancelling it cancels the function; it still finishes only when that has ended. `name` is for
  * messages (copied). */
@@ -61,7 +61,7 @@ const char *lt_call_traceback(struct tt_op *op);
 /* A ready-made prepare for a function in the registry without arguments: arg points to an int. */
 int lt_prepare_ref(lua_State *L, void *arg);
 
-/* The text of the running task's name, or NULL outside of tasks. */
-const char *lt_task_name(lua_State *L);
+/* The text of the running fiber's name, or NULL outside of fibers. */
+const char *lt_fiber_name(lua_State *L);
 
 #endif
