@@ -35,8 +35,4 @@ struct tx_docker_events;
 /* The place where executors/docker/events.c keeps its subscription. */
 struct tx_docker_events **tx_docker_events_place(struct tx_docker *docker);
 
-/* `invalid` unless it can be the name or id of a container. */
-int tx_docker_check_container(const char *name, struct tt_error **err);
-int tx_docker_check_image(const char *name, struct tt_error **err);
-
 #endif

@@ -5,6 +5,7 @@
 #include "executors/docker/events.h"
 #include "executors/docker/exec.h"
 #include "executors/docker/files.h"
+#include "executors/remote/image_name.h"
 #include "executors/remote/shell_agent.h"
 
 #include <stdlib.h>
@@ -59,7 +60,7 @@ int tx_docker_env_new(struct tt_env **out, struct tt_loop *loop, const char *con
                       const struct tx_docker_where *where, struct tt_error **err)
 {
     struct tx_docker *daemon = NULL;
-    int rc = tx_docker_check_container(container, err);
+    int rc = tx_check_container_name(container, err);
     if (rc == 0)
         rc = tx_docker_open(&daemon, loop, where, err);
     if (rc < 0)

@@ -10,6 +10,7 @@
 #include "executors/docker/once.h"
 #include "executors/docker/pull.h"
 #include "executors/http/stream.h"
+#include "executors/remote/image_name.h"
 #include "executors/remote/shell_agent.h"
 
 #include <stdlib.h>
@@ -465,9 +466,9 @@ int tx_docker_image_env_new(struct tt_env **out, struct tt_loop *loop,
 {
     static unsigned number;
     struct tx_docker *docker = NULL;
-    int rc = tx_docker_check_image(o->image, err);
+    int rc = tx_check_image_name(o->image, err);
     if (rc == 0 && o->name)
-        rc = tx_docker_check_container(o->name, err);
+        rc = tx_check_container_name(o->name, err);
     json_t *config = rc == 0 ? tx_docker_image_config(o, err) : NULL;
     if (!config)
         return rc < 0 ? rc : -TT_INVALID;

@@ -38,9 +38,7 @@ const char *tx_docker_image_container(const struct tt_env *env); /* NULL: it doe
 
 /* Removes the containers whose owner, a tutti on this machine, is no more. */
 struct tt_op *tx_docker_sweep(struct tx_docker *docker, struct tt_scope *scope);
-/* "boot/pid/start": this process, for the label. Allocated. */
-char *tx_docker_owner(void);
-bool tx_docker_owner_is_dead(const char *owner);
+/* Names the process that made a container (executors/remote/owner.h). */
 #define TX_DOCKER_OWNER_LABEL "tutti.owner"
 
 /* The body of POST /containers/create; `invalid` for ports and volumes that can't be understood. */

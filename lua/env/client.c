@@ -11,6 +11,7 @@
 #include "executors/k8s/k8s.h"
 #include "executors/k8s/select.h"
 #include "executors/k8s/yaml.h"
+#include "executors/remote/image_name.h"
 #include "lua/env/docker.h"
 #include "lua/env/k8s.h"
 #include "lua/value/error.h"
@@ -308,7 +309,7 @@ static int trouble(lua_State *L)
 static int image_name(lua_State *L)
 {
     struct tt_error *err = NULL;
-    if (tx_docker_check_image(luaL_checkstring(L, 1), &err) < 0)
+    if (tx_check_image_name(luaL_checkstring(L, 1), &err) < 0)
         lt_raise(L, err);
     return 0;
 }
