@@ -2,6 +2,7 @@
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/local/guardian.h"
+#include "executors/schemes.h"
 #include "lua/env/env.h"
 #include "lua/value/error.h"
 #include "lua/vm/masked.h"
@@ -75,7 +76,10 @@ static int start(struct tt_loop **loop, struct tt_error **err)
     if (rc < 0)
         return tt_fail(err, TT_IO, "no random numbers: %s", uv_strerror(rc));
     rc = tt_loop_new(loop, TT_CLOCK_REAL, seed, err);
-    return rc < 0 ? rc : lt_vm_new(&vm, *loop, err);
+    if (rc < 0)
+        return rc;
+    tt_env_schemes_use(*loop, tx_schemes);
+    return lt_vm_new(&vm, *loop, err);
 }
 
 /* --- the command line --- */

@@ -309,11 +309,6 @@ static bool into_itself(const struct tt_env *from, const char *from_path, const 
 
 /* --- a whole tree in one stream --- */
 
-static bool is_here(const struct tt_env *env)
-{
-    return strcmp(env->class_->kind, "local") == 0;
-}
-
 static void on_tree(struct tt_op *step, void *arg)
 {
     struct item *item = arg;
@@ -334,7 +329,7 @@ static void on_place_known(struct tt_op *step, void *arg)
         return;
     if (taken) /* it merges into what is there */
         start(item);
-    else if (is_here(copy->from))
+    else if (copy->from->class_->paths_are_here)
         tt_op_await(copy->to->class_->files->put_tree(copy->to, copy->steps, item->from, item->to),
                     on_tree, item);
     else
@@ -346,7 +341,7 @@ static void on_place_known(struct tt_op *step, void *arg)
 static void start_tree(struct item *item)
 {
     struct copy *copy = item->copy;
-    if (is_here(copy->from) == is_here(copy->to))
+    if (copy->from->class_->paths_are_here == copy->to->class_->paths_are_here)
         start(item);
     else
         tt_op_await(copy->to->class_->files->stat(copy->to, copy->steps, item->to, false),

@@ -125,7 +125,7 @@ static void on_kept(struct tt_op *step, void *arg)
         return;
     close_files(item);
     /* what came from this machine's files was hashed as it was read: nothing lay in between */
-    if (strcmp(env->class_->kind, "local") == 0)
+    if (env->class_->paths_are_here)
         item_ends(item, NULL);
     else
         tt_op_await(env->class_->files->digest(env, item->collect->steps, item->path), on_digest,

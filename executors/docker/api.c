@@ -206,12 +206,18 @@ struct tx_docker {
     struct tx_http *http;
     char *address;
     char *key; /* address and certificates */
+    char *identity;
     struct tx_docker_events *events;
     struct tx_docker *next;
     unsigned refs;
 };
 
-static struct tx_docker *daemons;
+/* The daemons that the loop speaks to. */
+static struct tx_docker **daemons_of(struct tt_loop *loop)
+{
+    static const struct tt_slot slot = {.size = sizeof(struct tx_docker *)};
+    return tt_loop_slot(loop, &slot);
+}
 
 static const char *or_empty(const char *text)
 {
@@ -231,8 +237,8 @@ int tx_docker_open(struct tx_docker **out, struct tt_loop *loop,
     char *key =
         tt_format("%s|%s|%s|%s|%d", address, or_empty(config.ca.file),
                   or_empty(config.certificate.file), or_empty(config.key.file), config.insecure);
-    struct tx_docker *docker = daemons;
-    while (docker && (docker->loop != loop || strcmp(docker->key, key) != 0))
+    struct tx_docker **daemons = daemons_of(loop), *docker = *daemons;
+    while (docker && strcmp(docker->key, key) != 0)
         docker = docker->next;
     if (docker) {
         docker->refs++;
@@ -242,8 +248,9 @@ int tx_docker_open(struct tx_docker **out, struct tt_loop *loop,
         docker->loop = loop;
         docker->address = tt_strdup(address);
         docker->key = tt_strdup(key);
-        docker->next = daemons;
-        daemons = docker;
+        docker->identity = tx_url_without_user(key);
+        docker->next = *daemons;
+        *daemons = docker;
         rc = tx_http_new(&docker->http, loop, &config, err);
     }
     tx_http_config_clear(&config);
@@ -265,7 +272,7 @@ void tx_docker_release(struct tx_docker *docker)
 {
     if (!docker || --docker->refs > 0)
         return;
-    struct tx_docker **at = &daemons;
+    struct tx_docker **at = daemons_of(docker->loop);
     while (*at != docker)
         at = &(*at)->next;
     *at = docker->next;
@@ -273,6 +280,7 @@ void tx_docker_release(struct tx_docker *docker)
     tx_http_release(docker->http);
     free(docker->address);
     free(docker->key);
+    free(docker->identity);
     free(docker);
 }
 
@@ -284,6 +292,11 @@ struct tx_http *tx_docker_http(const struct tx_docker *docker)
 const char *tx_docker_address(const struct tx_docker *docker)
 {
     return docker->address;
+}
+
+const char *tx_docker_identity(const struct tx_docker *docker)
+{
+    return docker->identity;
 }
 
 bool tx_docker_is_local(const struct tx_docker *docker)

@@ -397,7 +397,7 @@ static struct tt_op *start(struct tt_env *env, struct tt_scope *scope,
     if (tt_op_finished(&launch->base.op))
         return &launch->base.op;
     struct tt_error *err = NULL;
-    if (tt_command_check(command, &err) == 0 && command->user)
+    if (command->user)
         err = tt_error_new(TT_UNSUPPORTED, "%s: `user`: give the job's pod a securityContext",
                            env->text);
     if (!err)
@@ -432,6 +432,7 @@ static void job_env_free(struct tt_env *env)
 
 static const struct tt_env_class class_ = {
     .kind = "k8s-job",
+    .parts = tt_env_no_parts,
     .start = start,
     .attach = tt_env_no_attach,
     .files = &tx_no_files,
@@ -498,7 +499,7 @@ int tx_k8s_job_env_new(struct tt_env **out, struct tt_loop *loop,
     tt_buf_format(&text, "k8s-job://%s?namespace=%s", o->image, job->name_space);
     if (*tx_kube_context(kube))
         tt_buf_format(&text, "&context=%s", tx_kube_context(kube));
-    char *identity = tt_format("k8s-job:%s:%s", tx_kube_server(kube), job->name_space);
+    char *identity = tt_format("k8s-job:%s:%s", tx_kube_identity(kube), job->name_space);
     tt_env_init(&job->env, &class_, text.data, identity);
     tt_buf_free(&text);
     free(identity);
