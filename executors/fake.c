@@ -379,6 +379,7 @@ static void fake_env_free(struct tt_env *base)
 
 static const struct tt_env_class fake_class = {
     .kind = "fake",
+    .parts = tt_env_no_parts,
     .start = fake_start,
     .attach = tt_env_no_attach,
     .files = &tx_local_files,

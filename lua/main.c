@@ -2,6 +2,7 @@
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
 #include "executors/local/guardian.h"
+#include "executors/schemes.h"
 #include "lua/env/env.h"
 #include "lua/libraries.h"
 #include "lua/value/error.h"
@@ -77,8 +78,10 @@ static int start(struct tt_loop **loop, struct tt_error **err)
     if (rc < 0)
         return tt_fail(err, TT_IO, "no random numbers: %s", uv_strerror(rc));
     rc = tt_loop_new(loop, TT_CLOCK_REAL, seed, err);
-    if (rc == 0)
-        rc = lt_vm_new(&vm, *loop, err);
+    if (rc < 0)
+        return rc;
+    tt_env_schemes_use(*loop, tx_schemes);
+    rc = lt_vm_new(&vm, *loop, err);
     if (rc == 0 && (rc = lt_libraries_open(vm, err)) < 0)
         lt_vm_free(vm);
     return rc;

@@ -2,10 +2,9 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/library.h"
 
-#include <dlfcn.h>
 #include <openssl/evp.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,52 +14,46 @@ static struct {
     __typeof__(EVP_DigestInit_ex) *init;
     __typeof__(EVP_DigestUpdate) *update;
     __typeof__(EVP_DigestFinal_ex) *final;
-    EVP_MD *sha256; /* fetched once: no digest looks for its algorithm */
-    char *missing;  /* why it cannot be used; NULL once loaded */
+    __typeof__(EVP_MD_fetch) *fetch;
 } crypto;
-static pthread_once_t loading = PTHREAD_ONCE_INIT;
+static const char *const names[] = {"EVP_MD_CTX_new",
+                                    "EVP_MD_CTX_free",
+                                    "EVP_DigestInit_ex",
+                                    "EVP_DigestUpdate",
+                                    "EVP_DigestFinal_ex",
+                                    "EVP_MD_fetch",
+                                    NULL};
+static EVP_MD *sha256; /* fetched once: no digest looks for its algorithm */
+
+static void fetch_algorithm(void)
+{
+    sha256 = crypto.fetch(NULL, "SHA256", NULL);
+}
+
+static struct tt_library library = {.file = "libcrypto.so.3",
+                                    .needed = "SHA-256 needs libcrypto (Debian package libssl3)",
+                                    .names = names,
+                                    .table = &crypto,
+                                    .fault = "digest.load",
+                                    .loaded = fetch_algorithm};
 
 struct tt_digest {
     EVP_MD_CTX *ctx;
     bool failed;
 };
 
-static void *symbol(void *library, const char *name)
-{
-    void *found = library ? dlsym(library, name) : NULL;
-    if (!found && !crypto.missing) {
-        const char *why = dlerror();
-        crypto.missing = tt_strdup(why ? why : name);
-    }
-    return found;
-}
-
-static void load(void)
-{
-    void *library =
-        TT_FAULT("digest.load") ? NULL : dlopen("libcrypto.so.3", RTLD_LAZY | RTLD_LOCAL);
-    crypto.ctx_new = symbol(library, "EVP_MD_CTX_new");
-    crypto.ctx_free = symbol(library, "EVP_MD_CTX_free");
-    crypto.init = symbol(library, "EVP_DigestInit_ex");
-    crypto.update = symbol(library, "EVP_DigestUpdate");
-    crypto.final = symbol(library, "EVP_DigestFinal_ex");
-    __typeof__(EVP_MD_fetch) *fetch = symbol(library, "EVP_MD_fetch");
-    if (!crypto.missing)
-        crypto.sha256 = fetch(NULL, "SHA256", NULL);
-}
-
 void tt_digest_load(void)
 {
-    pthread_once(&loading, load);
+    tt_library_load(&library, NULL);
 }
 
 int tt_digest_new(struct tt_digest **out, struct tt_error **err)
 {
-    tt_digest_load();
-    if (crypto.missing)
-        return tt_fail(err, TT_UNSUPPORTED, "no SHA-256 here: %s", crypto.missing);
+    int rc = tt_library_load(&library, err);
+    if (rc < 0)
+        return rc;
     EVP_MD_CTX *ctx = TT_FAULT("digest.new") ? NULL : crypto.ctx_new();
-    if (!ctx || !crypto.sha256 || crypto.init(ctx, crypto.sha256, NULL) != 1) {
+    if (!ctx || !sha256 || crypto.init(ctx, sha256, NULL) != 1) {
         crypto.ctx_free(ctx);
         return tt_fail(err, TT_IO, "libcrypto refuses to compute SHA-256");
     }
@@ -82,7 +75,7 @@ int tt_digest_hex(struct tt_digest *digest, char hex[tt_digest_hex_size], struct
     if (TT_FAULT("digest.final") || crypto.final(digest->ctx, raw, NULL) != 1)
         digest->failed = true;
     bool failed = digest->failed;
-    digest->failed = crypto.init(digest->ctx, crypto.sha256, NULL) != 1;
+    digest->failed = crypto.init(digest->ctx, sha256, NULL) != 1;
     if (failed)
         return tt_fail(err, TT_IO, "libcrypto failed to compute SHA-256");
     for (size_t i = 0; i < 32; i++) {

@@ -193,6 +193,12 @@ void tt_env_release(struct tt_env *env)
     env->class_->free(env);
 }
 
+size_t tt_env_no_parts(const struct tt_env *env, const char *parts[tt_env_part_count])
+{
+    (void)env, (void)parts;
+    return 0;
+}
+
 struct tt_op *tt_env_no_attach(struct tt_env *env, struct tt_scope *scope, const char *ref)
 {
     return tt_op_finished_new(

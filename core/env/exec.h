@@ -38,8 +38,10 @@ void tt_command_copy(struct tt_command *to, const struct tt_command *from); /* d
 void tt_command_clear(struct tt_command *command);
 /* Adds or replaces a variable (both copied). */
 void tt_command_set_var(struct tt_command *command, const char *name, const char *value);
-/* What every executor would refuse: no command or both forms, a bad variable name (must match
- * [A-Za-z_][A-Za-z0-9_]*), a bad user name, an empty cwd: kind `invalid`, before anything ran. */
+/* What every environment would refuse: no command or both forms, a bad variable name (must match
+ * [A-Za-z_][A-Za-z0-9_]*), a bad user name, an empty cwd: kind `invalid`, before anything ran.
+ * tt_proc_start checks every command that comes from outside, and executors rely on it: none checks
+ * again. Who wants to refuse a command while it is only declared asks, too. */
 int tt_command_check(const struct tt_command *command, struct tt_error **err);
 
 /* What the command used, as far as it can be observed; negative: not observable. */
@@ -104,8 +106,19 @@ void tt_process_clear(struct tt_process *p);
 /* The default for `gone`: runs until it is cancelled. */
 struct tt_op *tt_process_gone_unseen(struct tt_process *p, struct tt_scope *scope);
 
+enum { tt_env_part_count = 3 };
+
+/* A kind of environment. What differs between kinds is a trait here: nobody compares `kind`, which
+ * is for people. */
 struct tt_env_class {
     const char *kind; /* "local", "ssh", "docker", "docker-image", "k8s", "k8s-job" */
+    /* Its paths are this process's own: files need not be carried here, and are hashed as they are
+     * read; a relative path starts at the script's folder. */
+    bool paths_are_here;
+    /* What the API of this kind calls the environment: a container; a namespace, a pod and its
+     * container. Fills borrowed texts (NULL: not known) and returns how many. The default is none.
+     */
+    size_t (*parts)(const struct tt_env *env, const char *parts[tt_env_part_count]);
     /* Starts a command. Finishes with a process (tt_process_of, taken by the caller) once it runs,
      * or with an error: not_found, permission, cwd, connect, auth, host_key, unsupported, invalid.
      * An executor that learns of a bad command or cwd only later says so in exit.kind. Cancelled
@@ -127,7 +140,8 @@ struct tt_env_class {
 struct tt_env {
     const struct tt_env_class *class_;
     char *text;     /* "local:", "ssh://deploy@web-1:22" … */
-    char *identity; /* equal for all that share limits and connections: the pools' key */
+    char *identity; /* equal for all that share limits and connections: the pools' key. The same in
+                       every process; holds no secret */
     int limit;      /* commands at once; 0: no bound */
     unsigned refs;
 };
@@ -137,6 +151,7 @@ void tt_env_init(struct tt_env *env, const struct tt_env_class *class_, const ch
 void tt_env_retain(struct tt_env *env);
 void tt_env_release(struct tt_env *env);
 /* The defaults for slots of tt_env_class. */
+size_t tt_env_no_parts(const struct tt_env *env, const char *parts[tt_env_part_count]);
 struct tt_op *tt_env_no_attach(struct tt_env *env, struct tt_scope *scope, const char *ref);
 struct tt_op *tt_env_resolve_self(struct tt_env *env, struct tt_scope *scope);
 struct tt_op *tt_env_close_nothing(struct tt_env *env, struct tt_scope *scope);

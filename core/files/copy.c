@@ -324,11 +324,6 @@ static bool into_itself(const struct tt_env *from, const char *from_path, const 
 
 /* --- a whole tree in one stream --- */
 
-static bool is_here(const struct tt_env *env)
-{
-    return strcmp(env->class_->kind, "local") == 0;
-}
-
 static void on_tree(struct tt_op *op, struct tt_op *step)
 {
     if (step->error && step->error->kind == TT_UNSUPPORTED)
@@ -347,7 +342,7 @@ static void on_place_known(struct tt_op *op, struct tt_op *step)
     const struct tt_file_class *from = copy->from->class_->files, *to = copy->to->class_->files;
     if (taken) /* it merges into what is there */
         copy_items(copy);
-    else if (is_here(copy->from))
+    else if (copy->from->class_->paths_are_here)
         tt_then(&copy->chain, op, to->put_tree(copy->to, op->scope, top->from, top->to), on_tree);
     else
         tt_then(&copy->chain, op, from->get_tree(copy->from, op->scope, top->from, top->to),
@@ -372,7 +367,7 @@ static void on_top_known(struct tt_op *op, struct tt_op *step)
     else if (folder && into_itself(copy->from, top->from, copy->to, top->to))
         tt_op_finish(op, tt_error_new(TT_INVALID, "%s cannot be copied into itself, to %s",
                                       top->from, top->to));
-    else if (folder && is_here(copy->from) != is_here(copy->to))
+    else if (folder && copy->from->class_->paths_are_here != copy->to->class_->paths_are_here)
         tt_then(&copy->chain, op,
                 copy->to->class_->files->stat(copy->to, op->scope, top->to, false), on_place_known);
     else

@@ -201,12 +201,18 @@ struct tx_docker {
     struct tx_http *http;
     char *address;
     char *key; /* address and certificates */
+    char *identity;
     struct tx_docker_events *events;
     struct tx_docker *next;
     unsigned refs;
 };
 
-static struct tx_docker *daemons;
+/* The daemons that the loop speaks to. */
+static struct tx_docker **daemons_of(struct tt_loop *loop)
+{
+    static const struct tt_slot slot = {.size = sizeof(struct tx_docker *)};
+    return tt_loop_slot(loop, &slot);
+}
 
 static const char *or_empty(const char *text)
 {
@@ -226,8 +232,8 @@ int tx_docker_open(struct tx_docker **out, struct tt_loop *loop,
     char *key =
         tt_format("%s|%s|%s|%s|%d", address, or_empty(config.ca.file),
                   or_empty(config.certificate.file), or_empty(config.key.file), config.insecure);
-    struct tx_docker *docker = daemons;
-    while (docker && (docker->loop != loop || strcmp(docker->key, key) != 0))
+    struct tx_docker **daemons = daemons_of(loop), *docker = *daemons;
+    while (docker && strcmp(docker->key, key) != 0)
         docker = docker->next;
     if (docker) {
         docker->refs++;
@@ -237,8 +243,9 @@ int tx_docker_open(struct tx_docker **out, struct tt_loop *loop,
         docker->loop = loop;
         docker->address = tt_strdup(address);
         docker->key = tt_strdup(key);
-        docker->next = daemons;
-        daemons = docker;
+        docker->identity = tx_url_without_user(key);
+        docker->next = *daemons;
+        *daemons = docker;
         rc = tx_http_new(&docker->http, loop, &config, err);
     }
     tx_http_config_clear(&config);
@@ -260,7 +267,7 @@ void tx_docker_release(struct tx_docker *docker)
 {
     if (!docker || --docker->refs > 0)
         return;
-    struct tx_docker **at = &daemons;
+    struct tx_docker **at = daemons_of(docker->loop);
     while (*at != docker)
         at = &(*at)->next;
     *at = docker->next;
@@ -268,6 +275,7 @@ void tx_docker_release(struct tx_docker *docker)
     tx_http_release(docker->http);
     free(docker->address);
     free(docker->key);
+    free(docker->identity);
     free(docker);
 }
 
@@ -281,6 +289,11 @@ const char *tx_docker_address(const struct tx_docker *docker)
     return docker->address;
 }
 
+const char *tx_docker_identity(const struct tx_docker *docker)
+{
+    return docker->identity;
+}
+
 bool tx_docker_is_local(const struct tx_docker *docker)
 {
     return strncmp(docker->address, "unix://", 7) == 0;
@@ -289,31 +302,4 @@ bool tx_docker_is_local(const struct tx_docker *docker)
 struct tx_docker_events **tx_docker_events_place(struct tx_docker *docker)
 {
     return &docker->events;
-}
-
-/* --- names --- */
-
-static bool only(const char *name, const char *more)
-{
-    static const char always[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-    if (!*name || !strchr(always, *name))
-        return false;
-    for (; *name; name++)
-        if (!strchr(always, *name) && !strchr(more, *name))
-            return false;
-    return true;
-}
-
-int tx_docker_check_container(const char *name, struct tt_error **err)
-{
-    return only(name, "_.-") && strlen(name) < 256
-               ? 0
-               : tt_fail(err, TT_INVALID, "'%s' cannot be the name of a container", name);
-}
-
-int tx_docker_check_image(const char *name, struct tt_error **err)
-{
-    bool good = only(name, "_.-/:@") && strlen(name) < 512 && !strstr(name, "..") &&
-                !strstr(name, "//") && !strchr("/:@", name[strlen(name) - 1]);
-    return good ? 0 : tt_fail(err, TT_INVALID, "'%s' cannot be the name of an image", name);
 }

@@ -29,14 +29,12 @@ void tx_docker_retain(struct tx_docker *docker);
 void tx_docker_release(struct tx_docker *docker);
 struct tx_http *tx_docker_http(const struct tx_docker *docker);
 const char *tx_docker_address(const struct tx_docker *docker);
+/* Its address and the files of its TLS: the same in every process, and no secret. */
+const char *tx_docker_identity(const struct tx_docker *docker);
 /* Whether the daemon runs on this machine, as far as its address tells. */
 bool tx_docker_is_local(const struct tx_docker *docker);
 struct tx_docker_events;
 /* The place where executors/docker/events.c keeps its subscription. */
 struct tx_docker_events **tx_docker_events_place(struct tx_docker *docker);
-
-/* `invalid` unless it can be the name or id of a container. */
-int tx_docker_check_container(const char *name, struct tt_error **err);
-int tx_docker_check_image(const char *name, struct tt_error **err);
 
 #endif

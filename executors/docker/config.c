@@ -2,6 +2,7 @@
 #include "core/base/alloc.h"
 #include "core/base/number.h"
 #include "executors/docker/image.h"
+#include "executors/remote/owner.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,7 +82,7 @@ json_t *tx_docker_image_config(const struct tx_docker_image_options *o, struct t
 {
     json_t *labels = o->labels ? json_copy((json_t *)(uintptr_t)o->labels) : json_object();
     if (!o->keep) {
-        char *owner = tx_docker_owner();
+        char *owner = tx_owner_here();
         json_object_set_new(labels, TX_DOCKER_OWNER_LABEL, json_string(owner));
         free(owner);
     }

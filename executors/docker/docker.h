@@ -10,7 +10,10 @@
  * looked for at once, and contacted by the first operation. */
 int tx_docker_env_new(struct tt_env **env, struct tt_loop *loop, const char *container,
                       const struct tx_docker_where *where, struct tt_error **err);
-struct tx_docker *tx_docker_env_daemon(const struct tt_env *env); /* borrowed */
-const char *tx_docker_env_container(const struct tt_env *env);
+/* As tt_env_scheme.from_text: "docker://NAME". */
+int tx_docker_from_text(struct tt_env **env, struct tt_loop *loop, const char *text,
+                        struct tt_error **err);
+/* The daemon of an environment, of this kind or of image.h's; borrowed. NULL: of another kind. */
+struct tx_docker *tx_docker_env_daemon(const struct tt_env *env);
 
 #endif

@@ -30,7 +30,7 @@ void tx_docker_events_rest(struct tx_docker *docker);
 /* The seconds of a reply's Date header; 0 when it cannot be read. */
 int64_t tx_docker_date(const char *date);
 
-/* For docker_api.c. */
+/* For api.c. */
 void tx_docker_events_free(struct tx_docker_events *events);
 
 #endif

@@ -1,4 +1,4 @@
-/* What docker_exec.c (the process) and docker_launch.c (its start) share. */
+/* What exec.c (the process) and launch.c (its start) share. */
 #ifndef TX_DOCKER_EXEC_INTERNAL_H
 #define TX_DOCKER_EXEC_INTERNAL_H
 
@@ -50,7 +50,7 @@ void tx_exec_go(struct tx_exec *exec);
 /* Frees it, later: it may be on the stack. */
 void tx_exec_discard(struct tx_exec *exec);
 
-/* docker_kill.c: a signal to its process group; and: finishes once the group is empty. */
+/* kill.c: a signal to its process group; and: finishes once the group is empty. */
 struct tt_op *tx_exec_kill(struct tx_exec *exec, struct tt_scope *scope, int number);
 struct tt_op *tx_exec_gone(struct tx_exec *exec, struct tt_scope *scope);
 

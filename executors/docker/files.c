@@ -3,7 +3,7 @@
 #include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/digest.h"
-#include "executors/docker/image.h"
+#include "executors/docker/internal.h"
 #include "executors/remote/shell_files.h"
 
 #include <stdlib.h>
@@ -39,8 +39,8 @@ static struct choice *of(struct tt_op *op)
 
 static struct tx_docker_rooms rooms_of(struct tt_env *env)
 {
-    return strcmp(env->class_->kind, "docker") == 0 ? tx_docker_env_rooms(env)
-                                                    : tx_docker_image_rooms(env);
+    struct tx_docker_env *docker = tx_docker_env_of(env);
+    return (struct tx_docker_rooms){docker->docker, docker->container, &docker->shell};
 }
 
 static void choice_cancel(struct tt_op *op, const struct tt_error *why)
@@ -251,7 +251,7 @@ static void on_ready(struct tt_op *op, struct tt_op *ready)
 {
     struct choice *choice = of(op);
     struct tx_docker_rooms rooms = rooms_of(choice->env);
-    if (ready && ready->error) {
+    if (ready->error) {
         tt_op_finish(op, tt_error_copy(ready->error));
     } else if (!rooms.container) {
         tt_op_finish(op, tt_error_new(TT_CONNECT, "%s was closed", choice->env->text));
@@ -280,10 +280,8 @@ static struct tt_op *start(struct choice *choice)
     struct tt_op *op = &choice->is.op;
     if (tt_op_finished(op))
         return op;
-    if (strcmp(choice->env->class_->kind, "docker") == 0)
-        on_ready(op, NULL);
-    else
-        tt_then(&choice->chain, op, tx_docker_image_ready(choice->env, op->scope), on_ready);
+    tt_then(&choice->chain, op, tx_docker_env_of(choice->env)->ready(choice->env, op->scope),
+            on_ready);
     return op;
 }
 

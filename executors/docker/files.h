@@ -16,11 +16,8 @@ struct tx_docker_rooms {
     const char *container; /* NULL: it does not run */
     int *shell;
 };
-/* Implemented by docker.c and docker_image.c. */
-struct tx_docker_rooms tx_docker_env_rooms(struct tt_env *env);
-struct tx_docker_rooms tx_docker_image_rooms(struct tt_env *env);
 
-/* By the archive API (docker_archive.c). `path` is absolute. */
+/* By the archive API (archive.c, archive_put.c). `path` is absolute. */
 struct tt_op *tx_archive_stat(const struct tx_docker_rooms *rooms, struct tt_scope *scope,
                               const char *path, bool follow);
 const char *tx_archive_stat_path(struct tt_op *op); /* what was looked at in the end */

@@ -3,13 +3,17 @@
 #include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/env/registry.h"
+#include "core/env/start.h"
 #include "core/files/files.h"
 #include "executors/docker/events.h"
 #include "executors/docker/exec.h"
 #include "executors/docker/files.h"
+#include "executors/docker/internal.h"
 #include "executors/docker/once.h"
 #include "executors/docker/pull.h"
 #include "executors/http/stream.h"
+#include "executors/remote/image_name.h"
 #include "executors/remote/shell_agent.h"
 
 #include <stdlib.h>
@@ -19,14 +23,11 @@ struct waiter;
 struct bringing;
 
 struct image_env {
-    struct tt_env env;
-    struct tx_docker *docker;
+    struct tx_docker_env base; /* its container: the id, while it runs */
     char *image, *name, *platform;
     json_t *config;
     enum tx_pull pull;
-    bool keep, no_shell;
-    int shell;       /* as in tx_docker_rooms */
-    char *container; /* its id, while it runs */
+    bool keep;
     struct tx_stream *stdin_held;
     struct bringing *bringing;
     struct waiter *waiters;
@@ -70,7 +71,7 @@ static void bringing_cancel(struct tt_op *op, const struct tt_error *why)
 static void bringing_free(struct tt_op *op)
 {
     struct bringing *bringing = bringing_of(op);
-    tt_env_release(&bringing->image->env);
+    tt_env_release(&bringing->image->base.env);
     tt_scope_release(bringing->scope);
     tt_error_free(bringing->failure);
     free(bringing->id);
@@ -79,7 +80,7 @@ static void bringing_free(struct tt_op *op)
 
 static struct tx_http *http_of(const struct image_env *image)
 {
-    return tx_docker_http(image->docker);
+    return tx_docker_http(image->base.docker);
 }
 
 static struct tt_op *remove_container(struct image_env *image, struct tt_scope *scope,
@@ -103,7 +104,7 @@ static void on_given_up(struct tt_op *op, struct tt_op *removed)
 /* Finishes once what was made is gone again. */
 static void give_up(struct bringing *bringing, struct tt_error *err)
 {
-    tt_fail(&err, err->kind, "%s", bringing->image->env.text);
+    tt_fail(&err, err->kind, "%s", bringing->image->base.env.text);
     tx_stream_free(bringing->image->stdin_held);
     bringing->image->stdin_held = NULL;
     if (!bringing->id) {
@@ -120,8 +121,8 @@ static void on_started(struct tt_op *op, struct tt_op *started)
     struct bringing *bringing = bringing_of(op);
     struct tt_error *err = tt_error_copy(started->error);
     if (!err) {
-        free(bringing->image->container);
-        bringing->image->container = bringing->id;
+        free(bringing->image->base.container);
+        bringing->image->base.container = bringing->id;
         bringing->id = NULL;
         tt_op_finish(op, NULL);
         return;
@@ -170,8 +171,8 @@ static void on_created(struct tt_op *op, struct tt_op *created)
         bringing->pulled = true;
         tt_error_free(err);
         tt_then(&bringing->chain, op,
-                tx_docker_pull(image->docker, bringing->scope, image->image, image->platform, NULL,
-                               NULL),
+                tx_docker_pull(image->base.docker, bringing->scope, image->image, image->platform,
+                               NULL, NULL),
                 create);
         return;
     }
@@ -234,8 +235,8 @@ static void on_swept(struct tt_op *op, struct tt_op *swept)
         give_up(bringing, tt_error_copy(swept->error));
     else if (image->pull == TX_PULL_ALWAYS)
         tt_then(&bringing->chain, op,
-                tx_docker_pull(image->docker, bringing->scope, image->image, image->platform, NULL,
-                               NULL),
+                tx_docker_pull(image->base.docker, bringing->scope, image->image, image->platform,
+                               NULL, NULL),
                 create);
     else
         create(op, NULL);
@@ -257,12 +258,12 @@ static void bring(struct image_env *image, struct tt_loop *loop)
     static const struct tt_op_class class_ = {"start a container", bringing_cancel, bringing_free};
     struct bringing *bringing = tt_zalloc(sizeof *bringing);
     bringing->image = image;
-    tt_env_retain(&image->env);
+    tt_env_retain(&image->base.env);
     bringing->scope = tt_scope_new(loop, NULL);
     tt_op_init(&bringing->op, &class_, bringing->scope);
     image->bringing = bringing;
     tt_op_await(&bringing->op, on_brought, image);
-    tt_then(&bringing->chain, &bringing->op, tx_docker_sweep(image->docker, bringing->scope),
+    tt_then(&bringing->chain, &bringing->op, tx_docker_sweep(image->base.docker, bringing->scope),
             on_swept);
 }
 
@@ -293,7 +294,7 @@ struct tt_op *tx_docker_image_ready(struct tt_env *env, struct tt_scope *scope)
     tt_op_init(&waiter->op, &class_, scope);
     if (tt_op_finished(&waiter->op))
         return &waiter->op;
-    if (image->container && !image->bringing) {
+    if (image->base.container && !image->bringing) {
         tt_op_finish(&waiter->op, NULL);
         return &waiter->op;
     }
@@ -306,68 +307,22 @@ struct tt_op *tx_docker_image_ready(struct tt_env *env, struct tt_scope *scope)
 
 /* --- commands --- */
 
-struct starting {
-    struct tt_process_op base;
-    struct tt_chain chain;
-    struct tt_env *env; /* held */
-    struct tt_command command;
-};
-
-static struct starting *starting_of(struct tt_op *op)
+static struct tt_op *start_ready(struct tt_env *env, struct tt_op *ready, struct tt_scope *scope,
+                                 const struct tt_command *command)
 {
-    return (struct starting *)(void *)op;
-}
-
-static void starting_cancel(struct tt_op *op, const struct tt_error *why)
-{
-    tt_chain_cancel(&starting_of(op)->chain, why);
-}
-
-static void starting_free(struct tt_op *op)
-{
-    tt_env_release(starting_of(op)->env);
-    tt_command_clear(&starting_of(op)->command);
-    tt_process_op_free(op);
-}
-
-static void on_exec(struct tt_op *op, struct tt_op *started)
-{
-    starting_of(op)->base.process = tt_process_of(started);
-    tt_op_finish(op, tt_error_copy(started->error));
-}
-
-static void on_ready(struct tt_op *op, struct tt_op *ready)
-{
-    struct starting *starting = starting_of(op);
-    struct image_env *image = of(starting->env);
-    if (ready->error) {
-        tt_op_finish(op, tt_error_copy(ready->error));
-    } else if (!image->container) {
-        tt_op_finish(op, tt_error_new(TT_CONNECT, "%s was closed", image->env.text));
-    } else {
-        struct tx_docker_place place = {image->docker, image->container, &image->no_shell};
-        tt_then(&starting->chain, op,
-                tx_docker_exec(starting->env, op->scope, &place, &starting->command), on_exec);
-    }
+    struct tx_docker_env *docker = tx_docker_env_of(env);
+    struct tx_docker_place place = {docker->docker, docker->container, &docker->no_shell};
+    (void)ready;
+    return place.container
+               ? tx_docker_exec(env, scope, &place, command)
+               : tt_op_finished_new(scope, tt_error_new(TT_CONNECT, "%s was closed", env->text));
 }
 
 static struct tt_op *start(struct tt_env *env, struct tt_scope *scope,
                            const struct tt_command *command)
 {
-    static const struct tt_op_class class_ = {"start", starting_cancel, starting_free};
-    struct starting *starting = tt_zalloc(sizeof *starting);
-    starting->env = env;
-    tt_env_retain(env);
-    tt_command_copy(&starting->command, command);
-    tt_op_init(&starting->base.op, &class_, scope);
-    struct tt_error *err = NULL;
-    if (tt_op_finished(&starting->base.op))
-        return &starting->base.op;
-    if (tt_command_check(command, &err) < 0) /* before a container is started for it */
-        tt_op_finish(&starting->base.op, err);
-    else
-        tt_then(&starting->chain, &starting->base.op, tx_docker_image_ready(env, scope), on_ready);
-    return &starting->base.op;
+    static const struct tt_start_steps steps = {tx_docker_image_ready, start_ready};
+    return tt_start_prepared(env, scope, command, &steps);
 }
 
 /* --- its end --- */
@@ -391,7 +346,7 @@ static void closing_free(struct tt_op *op)
 
 static void on_removed(struct tt_op *op, struct tt_op *removed)
 {
-    tx_docker_events_rest(of(((struct closing *)(void *)op)->env)->docker);
+    tx_docker_events_rest(of(((struct closing *)(void *)op)->env)->base.docker);
     bool gone = removed->error &&
                 (tx_api_status(removed) == 404 || tx_api_status(removed) == 409); /* or going */
     tt_op_finish(op, gone ? NULL : tt_error_copy(removed->error));
@@ -402,13 +357,13 @@ static void close_now(struct closing *closing)
     struct image_env *image = of(closing->env);
     tx_stream_free(image->stdin_held);
     image->stdin_held = NULL;
-    tx_docker_events_rest(image->docker);
-    if (!image->container || image->keep) {
+    tx_docker_events_rest(image->base.docker);
+    if (!image->base.container || image->keep) {
         tt_op_finish(&closing->op, NULL);
         return;
     }
-    char *id = image->container;
-    image->container = NULL;
+    char *id = image->base.container;
+    image->base.container = NULL;
     tt_then(&closing->chain, &closing->op, remove_container(image, closing->op.scope, id),
             on_removed);
     free(id);
@@ -426,7 +381,7 @@ static struct tt_op *close_env(struct tt_env *env, struct tt_scope *scope)
     struct closing *closing = tt_zalloc(sizeof *closing);
     closing->env = env;
     tt_env_retain(env);
-    tx_agent_end(env);
+    tx_agent_end(tt_scope_loop(scope), env);
     tt_op_init(&closing->op, &class_, scope);
     if (tt_op_finished(&closing->op))
         return &closing->op;
@@ -445,13 +400,14 @@ static void image_env_free(struct tt_env *env)
     free(image->image);
     free(image->name);
     free(image->platform);
-    free(image->container);
-    tx_docker_release(image->docker);
+    free(image->base.container);
+    tx_docker_release(image->base.docker);
     free(image);
 }
 
-static const struct tt_env_class class_ = {
+const struct tt_env_class tx_docker_image_class = {
     .kind = "docker-image",
+    .parts = tx_docker_env_parts,
     .start = start,
     .attach = tt_env_no_attach,
     .files = &tx_docker_files,
@@ -460,14 +416,39 @@ static const struct tt_env_class class_ = {
     .free = image_env_free,
 };
 
+static void forget_numbers(void *slot)
+{
+    json_decref(*(json_t **)slot);
+}
+
+/* Two environments of one image are two containers, and share nothing: the identity counts them, in
+ * the order in which they are made, which is the same in every process that runs the same script. A
+ * container with a name of its own is known by that. */
+static char *identity_of(struct tt_loop *loop, const struct tx_docker *docker,
+                         const struct tx_docker_image_options *o)
+{
+    static const struct tt_slot slot = {sizeof(json_t *), forget_numbers};
+    json_t **numbers = tt_loop_slot(loop, &slot);
+    char *identity = tt_format("docker-image:%s:%s:%s", tx_docker_identity(docker), o->image,
+                               o->name ? o->name : "");
+    if (o->name)
+        return identity;
+    if (!*numbers)
+        *numbers = json_object();
+    json_int_t number = json_integer_value(json_object_get(*numbers, identity)) + 1;
+    json_object_set_new(*numbers, identity, json_integer(number));
+    char *numbered = tt_format("%s#%lld", identity, (long long)number);
+    free(identity);
+    return numbered;
+}
+
 int tx_docker_image_env_new(struct tt_env **out, struct tt_loop *loop,
                             const struct tx_docker_image_options *o, struct tt_error **err)
 {
-    static unsigned number;
     struct tx_docker *docker = NULL;
-    int rc = tx_docker_check_image(o->image, err);
+    int rc = tx_check_image_name(o->image, err);
     if (rc == 0 && o->name)
-        rc = tx_docker_check_container(o->name, err);
+        rc = tx_check_container_name(o->name, err);
     json_t *config = rc == 0 ? tx_docker_image_config(o, err) : NULL;
     if (!config)
         return rc < 0 ? rc : -TT_INVALID;
@@ -477,34 +458,26 @@ int tx_docker_image_env_new(struct tt_env **out, struct tt_loop *loop,
         return rc;
     }
     struct image_env *image = tt_zalloc(sizeof *image);
-    image->docker = docker;
+    image->base.docker = docker;
     image->config = config;
     image->image = tt_strdup(o->image);
     image->name = o->name ? tt_strdup(o->name) : NULL;
     image->platform = o->platform ? tt_strdup(o->platform) : NULL;
     image->pull = o->pull;
     image->keep = o->keep;
+    image->base.ready = tx_docker_image_ready;
     char *text = tt_format("docker-image://%s", o->image);
-    char *identity =
-        tt_format("docker-image:%s:%s:%u", tx_docker_address(docker), o->image, ++number);
-    tt_env_init(&image->env, &class_, text, identity);
+    char *identity = identity_of(loop, docker, o);
+    tt_env_init(&image->base.env, &tx_docker_image_class, text, identity);
     free(text);
     free(identity);
-    *out = &image->env;
+    *out = &image->base.env;
     return 0;
 }
 
-struct tx_docker *tx_docker_image_daemon(const struct tt_env *env)
+int tx_docker_image_from_text(struct tt_env **env, struct tt_loop *loop, const char *text,
+                              struct tt_error **err)
 {
-    return of(env)->docker;
-}
-
-const char *tx_docker_image_container(const struct tt_env *env)
-{
-    return of(env)->container;
-}
-
-struct tx_docker_rooms tx_docker_image_rooms(struct tt_env *env)
-{
-    return (struct tx_docker_rooms){of(env)->docker, of(env)->container, &of(env)->shell};
+    struct tx_docker_image_options options = {.image = tt_env_after_scheme(text, "docker-image")};
+    return tx_docker_image_env_new(env, loop, &options, err);
 }

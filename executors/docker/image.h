@@ -31,16 +31,15 @@ struct tx_docker_image_options {
 
 int tx_docker_image_env_new(struct tt_env **env, struct tt_loop *loop,
                             const struct tx_docker_image_options *options, struct tt_error **err);
-struct tx_docker *tx_docker_image_daemon(const struct tt_env *env); /* borrowed */
+/* As tt_env_scheme.from_text: "docker-image://NAME:TAG". */
+int tx_docker_image_from_text(struct tt_env **env, struct tt_loop *loop, const char *text,
+                              struct tt_error **err);
 /* Finishes once the container runs (it is started if it does not); its id. */
 struct tt_op *tx_docker_image_ready(struct tt_env *env, struct tt_scope *scope);
-const char *tx_docker_image_container(const struct tt_env *env); /* NULL: it does not run */
 
 /* Removes the containers whose owner, a tutti on this machine, is no more. */
 struct tt_op *tx_docker_sweep(struct tx_docker *docker, struct tt_scope *scope);
-/* "boot/pid/start": this process, for the label. Allocated. */
-char *tx_docker_owner(void);
-bool tx_docker_owner_is_dead(const char *owner);
+/* Names the process that made a container (executors/remote/owner.h). */
 #define TX_DOCKER_OWNER_LABEL "tutti.owner"
 
 /* The body of POST /containers/create; `invalid` for ports and volumes that can't be understood. */

@@ -11,7 +11,7 @@ struct tt_op *tx_docker_once(struct tx_docker *docker, struct tt_scope *scope,
 int tx_docker_once_code(struct tt_op *op);
 const struct tt_buf *tx_docker_once_output(struct tt_op *op); /* both streams, at most 64 KiB */
 
-/* --- shared with docker_exec.c --- */
+/* --- shared with exec.c --- */
 
 /* The body of POST /containers/NAME/exec and of POST /exec/ID/start. */
 struct tt_op *tx_docker_exec_create(struct tx_docker *docker, struct tt_scope *scope,

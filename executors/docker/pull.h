@@ -12,7 +12,7 @@ typedef void tx_docker_progress(void *arg, const json_t *line);
 struct tt_op *tx_docker_pull(struct tx_docker *docker, struct tt_scope *scope, const char *image,
                              const char *platform, tx_docker_progress *progress, void *arg);
 
-/* The same as a request (docker_send.h): the path to POST to, and *header with the registry's
+/* The same as a request (send.h): the path to POST to, and *header with the registry's
  * credentials, or NULL. Both are the caller's. */
 char *tx_docker_pull_request(const char *image, const char *platform, char **header);
 /* What the daemon's own words for a failure stand for: `io` where nothing better is known. */

@@ -42,7 +42,7 @@ struct tx_curl {
     unsigned char *(*sha1)(const unsigned char *bytes, size_t length, unsigned char *digest);
 };
 
-/* The library; `connect` when it is not installed. Loop thread only. */
+/* The library; `unsupported` when it is not installed. Loop thread only. */
 int tx_curl_load(const struct tx_curl **curl, struct tt_error **err);
 
 #endif

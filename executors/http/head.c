@@ -2,9 +2,12 @@
 
 #include "core/base/alloc.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+enum { longest_chunk_line = 1024 };
 
 static int digit(char c)
 {
@@ -59,13 +62,16 @@ int tx_dechunk(struct tt_buf *from, struct tt_buf *to, size_t max, struct tt_err
 {
     for (;;) {
         const char *line = from->length ? memmem(from->data, from->length, "\r\n", 2) : NULL;
+        size_t before = line ? (size_t)(line - from->data) : from->length;
+        if (before > longest_chunk_line)
+            return tt_fail(err, TT_IO, "malformed chunk in the answer");
         if (!line)
-            return from->length > 1024 ? tt_fail(err, TT_IO, "malformed chunk in the answer") : 0;
-        char *stop;
-        unsigned long size = strtoul(from->data, &stop, 16);
-        if (stop == from->data || size > max || to->length > max - size)
+            return 0;
+        /* strtoul would skip space, the line's end included */
+        unsigned long size = strtoul(from->data, NULL, 16);
+        if (!isxdigit((unsigned char)*from->data) || size > max || to->length > max - size)
             return tt_fail(err, TT_IO, "malformed or too long chunk in the answer");
-        size_t head = (size_t)(line - from->data) + 2;
+        size_t head = before + 2;
         if (size == 0)
             return 1;
         if (from->length < head + size + 2)

@@ -421,3 +421,12 @@ void tx_url_escape(struct tt_buf *to, const char *text)
             tt_buf_format(to, "%%%02X", (unsigned char)*text);
     }
 }
+
+char *tx_url_without_user(const char *text)
+{
+    const char *slashes = strstr(text, "://");
+    size_t before = slashes ? (size_t)(slashes - text) + 3 : 0;
+    size_t authority = slashes ? strcspn(text + before, "/?#|") : 0;
+    const char *at = slashes ? memrchr(text + before, '@', authority) : NULL;
+    return at ? tt_format("%.*s%s", (int)before, text, at + 1) : tt_strdup(text);
+}

@@ -90,5 +90,7 @@ const struct tx_reply *tx_reply_of(struct tt_op *op);
 
 /* Appends text with everything but unreserved characters percent-encoded. */
 void tx_url_escape(struct tt_buf *to, const char *text);
+/* A copy of a text without the user and password that the first URL in it may have. */
+char *tx_url_without_user(const char *text);
 
 #endif

@@ -1,4 +1,4 @@
-/* What executors/http/http.c shares with http_exchange.c and http_stream.c: the endpoint's inside.
+/* What executors/http/http.c shares with exchange.c and stream.c: the endpoint's inside.
  */
 #ifndef TX_HTTP_INTERNAL_H
 #define TX_HTTP_INTERNAL_H

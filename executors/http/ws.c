@@ -2,8 +2,8 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/library.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -27,27 +27,19 @@ static struct {
 #define X(name) __typeof__(wslay_##name) *name;
     FUNCTIONS(X)
 #undef X
-    bool loaded;
 } wslay;
-
-static int load(struct tt_error **err)
-{
-    if (wslay.loaded)
-        return 0;
-    void *library = TT_FAULT("ws.dlopen") ? NULL : dlopen("libwslay.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return tt_fail(err, TT_UNSUPPORTED,
-                       "Kubernetes needs libwslay (Debian package libwslay1), "
-                       "which could not be loaded");
-#define X(name)                                                                                    \
-    wslay.name = (__typeof__(wslay.name))dlsym(library, "wslay_" #name);                           \
-    if (!wslay.name)                                                                               \
-        return tt_fail(err, TT_UNSUPPORTED, "libwslay has no wslay_" #name);
+static const char *const names[] = {
+#define X(name) "wslay_" #name,
     FUNCTIONS(X)
 #undef X
-    wslay.loaded = true;
-    return 0;
-}
+        NULL};
+
+static struct tt_library library = {.file = "libwslay.so.1",
+                                    .needed =
+                                        "Kubernetes needs libwslay (Debian package libwslay1)",
+                                    .names = names,
+                                    .table = &wslay,
+                                    .fault = "ws.dlopen"};
 
 struct tx_ws {
     wslay_event_context_ptr context;
@@ -139,7 +131,7 @@ int tx_ws_new(struct tx_ws **out, tx_ws_piece *piece, void *arg, struct tt_error
         .on_frame_recv_start_callback = frame_start,
         .on_frame_recv_chunk_callback = frame_chunk,
     };
-    int rc = load(err);
+    int rc = tt_library_load(&library, err);
     if (rc < 0)
         return rc;
     struct tx_ws *ws = tt_zalloc(sizeof *ws);

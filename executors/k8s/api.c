@@ -17,21 +17,26 @@ struct tx_kube {
     struct tx_kube_config config;
     struct tx_http *http;
     struct tx_login *login;
-    char *key;
+    char *key; /* see key_of */
+    char *identity;
     bool half_closes; /* see tx_kube_half_closes */
     struct tx_kube *next;
     unsigned refs;
 };
 
-static struct tx_kube *clusters;
+/* The clusters that the loop speaks to. */
+static struct tx_kube **clusters_of(struct tt_loop *loop)
+{
+    static const struct tt_slot slot = {.size = sizeof(struct tx_kube *)};
+    return tt_loop_slot(loop, &slot);
+}
 
 /* --- the shared connection --- */
 
-static char *key_of(const struct tx_kube_config *config, const struct tx_kube_where *where)
+static char *key_of(const struct tx_kube_config *config)
 {
-    const char *files = where->kubeconfig ? where->kubeconfig : getenv("KUBECONFIG");
-    return tt_format("%s|%s|%s", files ? files : "", config->context ? config->context : "",
-                     config->http.base);
+    return tt_format("%s|%s|%s", config->files ? config->files : "",
+                     config->context ? config->context : "", config->http.base);
 }
 
 /* The HTTP endpoint takes what its configuration owns; the original is kept for a plugin's new
@@ -61,9 +66,9 @@ int tx_kube_open(struct tx_kube **out, struct tt_loop *loop, const struct tx_kub
     int rc = tx_kube_config_find(&config, where, err);
     if (rc < 0)
         return rc;
-    char *key = key_of(&config, where);
-    struct tx_kube *kube = clusters;
-    while (kube && (kube->loop != loop || strcmp(kube->key, key) != 0))
+    char *key = key_of(&config);
+    struct tx_kube **clusters = clusters_of(loop), *kube = *clusters;
+    while (kube && strcmp(kube->key, key) != 0)
         kube = kube->next;
     if (kube) {
         kube->refs++;
@@ -77,8 +82,9 @@ int tx_kube_open(struct tx_kube **out, struct tt_loop *loop, const struct tx_kub
     kube->loop = loop;
     kube->config = config;
     kube->key = key;
-    kube->next = clusters;
-    clusters = kube;
+    kube->identity = tx_url_without_user(key);
+    kube->next = *clusters;
+    *clusters = kube;
     rc = open_http(kube, err);
     if (rc == 0) {
         kube->login = tx_login_new(loop, &kube->config, &kube->http);
@@ -98,7 +104,7 @@ void tx_kube_release(struct tx_kube *kube)
 {
     if (!kube || --kube->refs > 0)
         return;
-    struct tx_kube **at = &clusters;
+    struct tx_kube **at = clusters_of(kube->loop);
     while (*at != kube)
         at = &(*at)->next;
     *at = kube->next;
@@ -106,6 +112,7 @@ void tx_kube_release(struct tx_kube *kube)
     tx_http_release(kube->http);
     tx_kube_config_clear(&kube->config);
     free(kube->key);
+    free(kube->identity);
     free(kube);
 }
 
@@ -114,9 +121,9 @@ struct tt_loop *tx_kube_loop(const struct tx_kube *kube)
     return kube->loop;
 }
 
-const char *tx_kube_server(const struct tx_kube *kube)
+const char *tx_kube_identity(const struct tx_kube *kube)
 {
-    return kube->config.http.base;
+    return kube->identity;
 }
 
 const char *tx_kube_context(const struct tx_kube *kube)

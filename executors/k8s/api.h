@@ -15,15 +15,12 @@ int tx_kube_open(struct tx_kube **kube, struct tt_loop *loop, const struct tx_ku
 void tx_kube_retain(struct tx_kube *kube);
 void tx_kube_release(struct tx_kube *kube);
 struct tt_loop *tx_kube_loop(const struct tx_kube *kube);
-const char *tx_kube_server(const struct tx_kube *kube);    /* its URL */
+/* Its kubeconfig files, context and URL: the same in every process, and no secret. */
+const char *tx_kube_identity(const struct tx_kube *kube);
 const char *tx_kube_context(const struct tx_kube *kube);   /* "" inside a cluster */
 const char *tx_kube_namespace(const struct tx_kube *kube); /* the context's own */
 /* Whether an exec can close stdin alone: the API was seen to speak v5.channel.k8s.io. */
 bool tx_kube_half_closes(const struct tx_kube *kube);
-
-/* Credential plugins are programs of this machine: they are run in `here` (held from then on; NULL
- * lets go of it). Without it, a context that needs one is `unsupported`. */
-void tx_kube_run_plugins_in(struct tt_env *here);
 
 /* As tx_api_call, with credentials: expired ones are renewed first, and once more when the API
  * answers 401. The results are read with tx_kube_json and so on. */

@@ -3,10 +3,11 @@
 #include "core/async/chain.h"
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
-#include "executors/docker/image.h"
 #include "executors/k8s/exec_internal.h"
 #include "executors/k8s/watch.h"
+#include "executors/remote/image_name.h"
 #include "executors/remote/no_files.h"
+#include "executors/remote/owner.h"
 #include "executors/remote/shim_pod.h"
 
 #include <stdlib.h>
@@ -335,7 +336,7 @@ static json_t *job_of(const struct launch *launch)
     json_t *container = json_array_get(tx_json_at(template_, "spec.containers"), 0);
     char *shim = tx_shim_pod_line(launch->nonce, &launch->command, true);
     char *line = without_expansion(shim);
-    char *owner = tx_docker_owner();
+    char *owner = tx_owner_here();
     json_object_set_new(container, "command", json_pack("[s, s, s]", "/bin/sh", "-c", line));
     json_object_set_new(container, "tty", json_boolean(launch->command.pty));
     json_t *job =
@@ -376,7 +377,7 @@ static void on_swept(struct tt_op *op, struct tt_op *call)
     {
         const json_t *metadata = json_object_get(job, "metadata");
         const char *owner = tx_json_text(json_object_get(metadata, "annotations"), owner_key);
-        if (!tx_docker_owner_is_dead(owner))
+        if (!tx_owner_is_dead(owner))
             continue;
         launch->env->alive++;
         remove_job(launch->env, tx_json_text(metadata, "name"));
@@ -396,7 +397,7 @@ static struct tt_op *start(struct tt_env *env, struct tt_scope *scope,
     if (tt_op_finished(&launch->base.op))
         return &launch->base.op;
     struct tt_error *err = NULL;
-    if (tt_command_check(command, &err) == 0 && command->user)
+    if (command->user)
         err = tt_error_new(TT_UNSUPPORTED, "%s: `user`: give the job's pod a securityContext",
                            env->text);
     if (!err)
@@ -431,6 +432,7 @@ static void job_env_free(struct tt_env *env)
 
 static const struct tt_env_class class_ = {
     .kind = "k8s-job",
+    .parts = tt_env_no_parts,
     .start = start,
     .attach = tt_env_no_attach,
     .files = &tx_no_files,
@@ -482,7 +484,7 @@ int tx_k8s_job_env_new(struct tt_env **out, struct tt_loop *loop,
                        const struct tx_k8s_job_options *o, struct tt_error **err)
 {
     struct tx_kube *kube = NULL;
-    int rc = tx_docker_check_image(o->image, err);
+    int rc = tx_check_image_name(o->image, err);
     if (rc == 0 && o->name_space)
         rc = tx_kube_check_name("namespace", o->name_space, err);
     if (rc == 0)
@@ -497,7 +499,7 @@ int tx_k8s_job_env_new(struct tt_env **out, struct tt_loop *loop,
     tt_buf_format(&text, "k8s-job://%s?namespace=%s", o->image, job->name_space);
     if (*tx_kube_context(kube))
         tt_buf_format(&text, "&context=%s", tx_kube_context(kube));
-    char *identity = tt_format("k8s-job:%s:%s", tx_kube_server(kube), job->name_space);
+    char *identity = tt_format("k8s-job:%s:%s", tx_kube_identity(kube), job->name_space);
     tt_env_init(&job->env, &class_, text.data, identity);
     tt_buf_free(&text);
     free(identity);

@@ -2,6 +2,7 @@
 
 #include "core/async/chain.h"
 #include "core/base/alloc.h"
+#include "core/env/start.h"
 #include "core/files/files.h"
 #include "executors/k8s/exec.h"
 #include "executors/k8s/select.h"
@@ -74,70 +75,33 @@ static struct tt_op *resolve(struct tt_env *env, struct tt_scope *scope)
 
 /* --- commands --- */
 
-struct starting {
-    struct tt_process_op base;
-    struct tt_chain chain;
-    struct tt_env *env; /* held */
-    struct tt_command command;
-};
-
-static struct starting *starting_of(struct tt_op *op)
+static struct tt_op *start_resolved(struct tt_env *env, struct tt_op *resolved,
+                                    struct tt_scope *scope, const struct tt_command *command)
 {
-    return (struct starting *)(void *)op;
-}
-
-static void starting_cancel(struct tt_op *op, const struct tt_error *why)
-{
-    tt_chain_cancel(&starting_of(op)->chain, why);
-}
-
-static void starting_free(struct tt_op *op)
-{
-    tt_env_release(starting_of(op)->env);
-    tt_command_clear(&starting_of(op)->command);
-    tt_process_op_free(op);
-}
-
-static void on_started(struct tt_op *op, struct tt_op *started)
-{
-    starting_of(op)->base.process = tt_process_of(started);
-    tt_op_finish(op, tt_error_copy(started->error));
-}
-
-static void on_resolved(struct tt_op *op, struct tt_op *resolved)
-{
-    struct starting *starting = starting_of(op);
-    struct tt_env *env = tt_env_of(resolved);
-    if (env)
-        tt_then(&starting->chain, op, env->class_->start(env, op->scope, &starting->command),
-                on_started);
-    else
-        tt_op_finish(op, tt_error_copy(resolved->error));
+    (void)env;
+    struct tt_env *pod = tt_env_of(resolved);
+    return pod->class_->start(pod, scope, command);
 }
 
 static struct tt_op *start(struct tt_env *env, struct tt_scope *scope,
                            const struct tt_command *command)
 {
-    static const struct tt_op_class class_ = {"start", starting_cancel, starting_free};
+    static const struct tt_start_steps steps = {resolve, start_resolved};
     struct k8s_env *k8s = of(env);
     if (k8s->pod) {
         struct tx_pod pod = {k8s->kube,      k8s->name_space, k8s->pod,
                              k8s->container, env->text,       &k8s->no_shell};
         return tx_pod_exec(env, scope, &pod, command);
     }
-    struct starting *starting = tt_zalloc(sizeof *starting);
-    starting->env = env;
-    tt_env_retain(env);
-    tt_command_copy(&starting->command, command);
-    tt_op_init(&starting->base.op, &class_, scope);
-    struct tt_error *err = NULL;
-    if (tt_op_finished(&starting->base.op))
-        return &starting->base.op;
-    if (tt_command_check(command, &err) < 0)
-        tt_op_finish(&starting->base.op, err);
-    else
-        tt_then(&starting->chain, &starting->base.op, resolve(env, scope), on_resolved);
-    return &starting->base.op;
+    return tt_start_prepared(env, scope, command, &steps);
+}
+
+static size_t parts_of(const struct tt_env *env, const char *parts[tt_env_part_count])
+{
+    parts[0] = of(env)->name_space;
+    parts[1] = of(env)->pod;
+    parts[2] = of(env)->container;
+    return 3;
 }
 
 static void k8s_env_free(struct tt_env *env)
@@ -154,6 +118,7 @@ static void k8s_env_free(struct tt_env *env)
 
 static const struct tt_env_class class_ = {
     .kind = "k8s",
+    .parts = parts_of,
     .start = start,
     .attach = tt_env_no_attach,
     .files = &tx_shell_files,
@@ -203,7 +168,7 @@ static int make(struct tt_env **out, struct tx_kube *kube, const char *name_spac
     k8s->selector = copy(selector);
     k8s->container = copy(container);
     char *text = text_of(k8s);
-    char *identity = tt_format("k8s:%s:%s:%s", tx_kube_server(kube), name_space, text);
+    char *identity = tt_format("k8s:%s:%s", tx_kube_identity(kube), text);
     tt_env_init(&k8s->env, &class_, text, identity);
     free(text);
     free(identity);
@@ -247,24 +212,4 @@ int tx_k8s_env_new(struct tt_env **env, struct tt_loop *loop, const struct tx_k8
 struct tx_kube *tx_k8s_env_cluster(const struct tt_env *env)
 {
     return of(env)->kube;
-}
-
-const char *tx_k8s_env_namespace(const struct tt_env *env)
-{
-    return of(env)->name_space;
-}
-
-const char *tx_k8s_env_pod(const struct tt_env *env)
-{
-    return of(env)->pod;
-}
-
-const char *tx_k8s_env_container(const struct tt_env *env)
-{
-    return of(env)->container;
-}
-
-bool *tx_k8s_env_no_shell(const struct tt_env *env)
-{
-    return &of(env)->no_shell;
 }

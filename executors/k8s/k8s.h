@@ -18,9 +18,5 @@ struct tx_k8s_options {
 int tx_k8s_env_new(struct tt_env **env, struct tt_loop *loop, const struct tx_k8s_options *options,
                    struct tt_error **err);
 struct tx_kube *tx_k8s_env_cluster(const struct tt_env *env); /* borrowed */
-const char *tx_k8s_env_namespace(const struct tt_env *env);
-const char *tx_k8s_env_pod(const struct tt_env *env); /* NULL: not resolved */
-const char *tx_k8s_env_container(const struct tt_env *env);
-bool *tx_k8s_env_no_shell(const struct tt_env *env);
 
 #endif

@@ -21,6 +21,7 @@ void tx_kube_config_clear(struct tx_kube_config *config)
 {
     tx_http_config_clear(&config->http);
     free(config->context);
+    free(config->files);
     free(config->name_space);
     if (config->token)
         explicit_bzero(config->token, strlen(config->token));
@@ -288,6 +289,22 @@ static int use_service_account(struct tx_kube_config *config, struct tt_error **
     return rc < 0 ? rc : 0;
 }
 
+/* "a:/b" as "/here/a:/b": what a process in another folder understands. */
+static char *absolute_paths(const char *paths)
+{
+    struct tt_buf all = {0};
+    char *here = getcwd(NULL, 0);
+    for (const char *at = paths; *at;) {
+        size_t length = strcspn(at, ":");
+        if (length && *at != '/' && here)
+            tt_buf_format(&all, "%s/", here);
+        tt_buf_add(&all, at, length + (at[length] == ':'));
+        at += length + (at[length] == ':');
+    }
+    free(here);
+    return tt_buf_take(&all);
+}
+
 int tx_kube_config_find(struct tx_kube_config *config, const struct tx_kube_where *where,
                         struct tt_error **err)
 {
@@ -303,6 +320,8 @@ int tx_kube_config_find(struct tx_kube_config *config, const struct tx_kube_wher
         rc = tt_fail(err, TT_NOT_FOUND, "there is no kubeconfig at %s", paths);
     else if (rc == 0)
         rc = use_service_account(config, err);
+    if (rc == 0 && config->context)
+        config->files = absolute_paths(paths);
     if (rc < 0)
         tx_kube_config_clear(config);
     json_decref(all);

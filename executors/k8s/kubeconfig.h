@@ -20,6 +20,7 @@ struct tx_kube_where {
 
 struct tx_kube_config {
     char *context; /* NULL inside a cluster */
+    char *files;   /* that it was read from, absolute, as in KUBECONFIG; NULL inside a cluster */
     char *name_space;
     struct tx_http_config http;
     char *token, *token_file;

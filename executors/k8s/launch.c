@@ -162,7 +162,7 @@ struct tt_op *tx_pod_exec(struct tt_env *env, struct tt_scope *scope, const stru
     if (tt_op_finished(&launch->base.op))
         return &launch->base.op;
     struct tt_error *err = NULL;
-    if (tt_command_check(command, &err) == 0 && command->user)
+    if (command->user)
         err = tt_error_new(TT_UNSUPPORTED, "%s: `user`: a pod's user is set where it is made",
                            pod->where);
     if (!err)

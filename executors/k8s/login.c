@@ -5,6 +5,7 @@
 #include "core/base/fault.h"
 #include "core/base/json.h"
 #include "core/env/proc.h"
+#include "core/env/registry.h"
 #include "executors/http/api.h"
 #include "executors/k8s/api.h"
 
@@ -33,16 +34,6 @@ struct tx_login {
     struct waiter *waiters;
     int64_t until; /* by tt_loop_now; what we have is good until then; 0: nothing yet */
 };
-
-static struct tt_env *plugins_here;
-
-void tx_kube_run_plugins_in(struct tt_env *here)
-{
-    if (here)
-        tt_env_retain(here);
-    tt_env_release(plugins_here);
-    plugins_here = here;
-}
 
 /* --- plain credentials --- */
 
@@ -298,7 +289,9 @@ static void fill_command(const struct tx_login *login, struct tt_command *comman
 
 static void run_plugin(struct tx_login *login)
 {
-    if (!plugins_here || !*tx_json_text(login->config->exec, "command")) {
+    struct tt_env *here = NULL; /* a plugin is a program of this machine */
+    if (!*tx_json_text(login->config->exec, "command") ||
+        tt_env_here(&here, login->loop, NULL) < 0) {
         tell_all(login, tt_error_new(TT_UNSUPPORTED, "the kubeconfig's credential plugin cannot be "
                                                      "run here"));
         return;
@@ -309,9 +302,10 @@ static void run_plugin(struct tx_login *login)
     tt_capture_defaults(&options);
     options.proc.timeout = plugin_ms;
     options.max_output = 1 << 20;
-    login->plugin = tt_capture(plugins_here, login->scope, &command, &options);
+    login->plugin = tt_capture(here, login->scope, &command, &options);
     tt_op_await(login->plugin, on_plugin, login);
     tt_command_clear(&command);
+    tt_env_release(here); /* the command holds it */
 }
 
 /* --- the interface --- */

@@ -2,8 +2,8 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/library.h"
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
@@ -26,28 +26,18 @@ static struct {
 #define X(name) __typeof__(yaml_##name) *name;
     FUNCTIONS(X)
 #undef X
-    bool loaded;
 } yaml;
-
-static int load(struct tt_error **err)
-{
-    if (yaml.loaded)
-        return 0;
-    void *library =
-        TT_FAULT("yaml.dlopen") ? NULL : dlopen("libyaml-0.so.2", RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        return tt_fail(
-            err, TT_UNSUPPORTED,
-            "YAML needs libyaml (Debian package libyaml-0-2), which could not be loaded");
-#define X(name)                                                                                    \
-    yaml.name = (__typeof__(yaml.name))dlsym(library, "yaml_" #name);                              \
-    if (!yaml.name)                                                                                \
-        return tt_fail(err, TT_UNSUPPORTED, "libyaml has no yaml_" #name);
+static const char *const names[] = {
+#define X(name) "yaml_" #name,
     FUNCTIONS(X)
 #undef X
-    yaml.loaded = true;
-    return 0;
-}
+        NULL};
+
+static struct tt_library library = {.file = "libyaml-0.so.2",
+                                    .needed = "YAML needs libyaml (Debian package libyaml-0-2)",
+                                    .names = names,
+                                    .table = &yaml,
+                                    .fault = "yaml.dlopen"};
 
 struct reading {
     yaml_document_t *document;
@@ -214,7 +204,7 @@ int tx_yaml_parse(json_t **documents, const char *text, size_t length, const cha
 {
     struct tt_error *err = NULL;
     yaml_parser_t parser;
-    int rc = load(&err);
+    int rc = tt_library_load(&library, &err);
     if (rc < 0)
         goto out;
     if (TT_FAULT("yaml.parser") || !yaml.parser_initialize(&parser)) {

@@ -17,7 +17,7 @@
 /* One command's place in the table, in shared memory: the child writes it before its exec. */
 struct tx_slot {
     int32_t group;  /* the group; 0: none; negative: its leader was reaped, others may live */
-    int32_t step;   /* what failed before the exec (local_spawn.c), or 0 */
+    int32_t step;   /* what failed before the exec (spawn.c), or 0 */
     int32_t errnum; /* and why */
     uint32_t next_free;
 };

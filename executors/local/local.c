@@ -17,6 +17,7 @@
 
 struct local_env {
     struct tt_env base;
+    struct tt_loop *loop;
     struct tx_watcher *watcher;
     struct tx_orphans *orphans; /* NULL unless this is process 1 */
     int null;                   /* /dev/null, every command's stdin that has none */
@@ -253,9 +254,18 @@ static struct tt_op *local_attach(struct tt_env *base, struct tt_scope *scope, c
 
 /* --- the environment --- */
 
+/* The environment that texts of one loop share; not held: NULL once nobody uses it. */
+static struct tt_env **shared(struct tt_loop *loop)
+{
+    static const struct tt_slot slot = {.size = sizeof(struct tt_env *)};
+    return tt_loop_slot(loop, &slot);
+}
+
 static void local_free(struct tt_env *base)
 {
     struct local_env *env = (struct local_env *)(void *)base;
+    if (*shared(env->loop) == base)
+        *shared(env->loop) = NULL;
     tx_orphans_free(env->orphans);
     tx_watcher_free(env->watcher);
     close(env->null);
@@ -264,6 +274,8 @@ static void local_free(struct tt_env *base)
 
 static const struct tt_env_class local_class = {
     .kind = "local",
+    .paths_are_here = true,
+    .parts = tt_env_no_parts,
     .start = local_start,
     .attach = local_attach,
     .files = &tx_local_files,
@@ -292,6 +304,7 @@ struct tt_env *tx_local_new(struct tt_loop *loop, struct tt_error **err)
     if (prepare(err) < 0)
         return NULL;
     struct local_env *env = tt_zalloc(sizeof *env);
+    env->loop = loop;
     env->null = TT_FAULT("local.null") ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (env->null < 0 || tx_watcher_new(&env->watcher, loop, err) < 0) {
         if (env->null < 0)
@@ -303,4 +316,17 @@ struct tt_env *tx_local_new(struct tt_loop *loop, struct tt_error **err)
     env->orphans = tx_orphans_watch(loop);
     tt_env_init(&env->base, &local_class, "local:", "local:");
     return &env->base;
+}
+
+int tx_local_from_text(struct tt_env **env, struct tt_loop *loop, const char *text,
+                       struct tt_error **err)
+{
+    struct tt_env **here = shared(loop);
+    (void)text;
+    if (*here)
+        tt_env_retain(*here);
+    else
+        *here = tx_local_new(loop, err);
+    *env = *here;
+    return *here ? 0 : -TT_IO;
 }

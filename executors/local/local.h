@@ -13,5 +13,8 @@
  * SIGPIPE is ignored, SIGCHLD is not. As process 1 of a container it reaps orphans. NULL on
  * failure. */
 struct tt_env *tx_local_new(struct tt_loop *loop, struct tt_error **err);
+/* As tt_env_scheme.from_text: the same environment for all texts of a loop. */
+int tx_local_from_text(struct tt_env **env, struct tt_loop *loop, const char *text,
+                       struct tt_error **err);
 
 #endif

@@ -1,5 +1,5 @@
 /* Files of this machine as streams: core/files/files.h's open_read and open_write for
- * local_files.c. */
+ * files.c. */
 #ifndef TX_LOCAL_STREAM_H
 #define TX_LOCAL_STREAM_H
 

@@ -36,7 +36,12 @@ struct agent {
     struct agent *next;
 };
 
-static struct agent *agents;
+/* The shells that run for a loop's environments. */
+static struct agent **agents_of(struct tt_loop *loop)
+{
+    static const struct tt_slot slot = {.size = sizeof(struct agent *)};
+    return tt_loop_slot(loop, &slot);
+}
 
 static void advance(struct agent *agent);
 
@@ -44,7 +49,7 @@ static void advance(struct agent *agent);
 
 static void forget(struct agent *agent)
 {
-    struct agent **at = &agents;
+    struct agent **at = agents_of(agent->loop);
     while (*at && *at != agent)
         at = &(*at)->next;
     if (*at)
@@ -225,17 +230,17 @@ static int begin(struct agent *agent, struct tt_error **err)
     return 0;
 }
 
-static struct agent *agent_of(struct tt_env *env)
+static struct agent *agent_of(struct tt_loop *loop, struct tt_env *env)
 {
-    struct agent *agent = agents;
+    struct agent *agent = *agents_of(loop);
     while (agent && agent->env != env)
         agent = agent->next;
     return agent;
 }
 
-void tx_agent_end(struct tt_env *env)
+void tx_agent_end(struct tt_loop *loop, struct tt_env *env)
 {
-    struct agent *agent = agent_of(env);
+    struct agent *agent = agent_of(loop, env);
     if (!agent)
         return;
     struct tt_error *why = tt_error_new(TT_CANCELLED, "%s was closed", env->text);
@@ -255,7 +260,7 @@ void tx_agent_end(struct tt_env *env)
 /* Gives the question to the environment's shell, which is started when there is none. */
 static void queue(struct tt_env *env, struct ask *ask)
 {
-    struct agent *agent = agent_of(env);
+    struct agent *agent = agent_of(ask->op.loop, env);
     struct tt_error *err = NULL;
     bool fresh = !agent;
     if (fresh) {
@@ -265,8 +270,8 @@ static void queue(struct tt_env *env, struct ask *ask)
         agent->loop = ask->op.loop;
         agent->own = tt_scope_new(agent->loop, NULL);
         agent->last = &agent->first;
-        agent->next = agents;
-        agents = agent;
+        agent->next = *agents_of(agent->loop);
+        *agents_of(agent->loop) = agent;
     }
     ask->agent = agent;
     *agent->last = ask;

@@ -20,7 +20,7 @@ struct tt_op *tx_agent_ask(struct tt_env *env, struct tt_scope *scope, const cha
 struct tt_buf *tx_agent_answer(struct tt_op *op); /* of the operation; may be taken */
 int tx_agent_code(struct tt_op *op);
 /* Ends the environment's shell, if it has one. */
-void tx_agent_end(struct tt_env *env);
+void tx_agent_end(struct tt_loop *loop, struct tt_env *env);
 
 /* Appends text as one word of such a script. */
 void tx_agent_quote(struct tt_buf *script, const char *text);

@@ -434,7 +434,7 @@ static struct tt_op *shell_digest(struct tt_env *env, struct tt_scope *scope, co
 
 struct tt_op *tx_shell_files_close(struct tt_env *env, struct tt_scope *scope)
 {
-    tx_agent_end(env);
+    tx_agent_end(tt_scope_loop(scope), env);
     return tt_op_finished_new(scope, NULL);
 }
 

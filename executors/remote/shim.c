@@ -255,9 +255,6 @@ int tx_shim_build(struct tx_shim *shim, const struct tt_command *command,
                   const struct tx_shim_options *options, struct tt_error **err)
 {
     *shim = (struct tx_shim){0};
-    int rc = tt_command_check(command, err);
-    if (rc < 0)
-        return rc;
     if (command->user && command->pty)
         return tt_fail(err, TT_UNSUPPORTED, "a pty for another user is not supported here");
     if (command->user) {

@@ -41,7 +41,8 @@ struct tx_shim {
     bool header_on_ready; /* send the header (only) when R was reported */
 };
 
-/* Builds it. The command was checked (tt_command_check). `invalid`: a part cannot be sent. */
+/* Builds it. The command was checked (core/env/exec.h says by whom). `invalid`: a part cannot be
+ * sent. */
 int tx_shim_build(struct tx_shim *shim, const struct tt_command *command,
                   const struct tx_shim_options *options, struct tt_error **err);
 void tx_shim_clear(struct tx_shim *shim);

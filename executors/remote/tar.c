@@ -2,14 +2,13 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/library.h"
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -70,34 +69,33 @@ static struct {
 #define X(name) __typeof__(archive_##name) *name;
     FUNCTIONS(X)
 #undef X
-    bool complete;
-    locale_t utf8;
 } lib;
-
-static void load(void)
-{
-    void *library =
-        TT_FAULT("tar.dlopen") ? NULL : dlopen("libarchive.so.13", RTLD_NOW | RTLD_LOCAL);
-    lib.complete = library != NULL;
-    lib.utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
-#define X(name)                                                                                    \
-    lib.name = library ? (__typeof__(lib.name))dlsym(library, "archive_" #name) : NULL;            \
-    lib.complete = lib.complete && lib.name;
+static const char *const names[] = {
+#define X(name) "archive_" #name,
     FUNCTIONS(X)
 #undef X
+        NULL};
+static locale_t utf8;
+
+static void make_locale(void)
+{
+    utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 }
+
+static struct tt_library library = {.file = "libarchive.so.13",
+                                    .needed =
+                                        "archives need libarchive (Debian package libarchive13)",
+                                    .names = names,
+                                    .table = &lib,
+                                    .fault = "tar.dlopen",
+                                    .loaded = make_locale};
 
 static int need_library(struct tt_error **err)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, load);
-    if (lib.utf8) /* of this worker thread: names pass through libarchive as they are */
-        uselocale(lib.utf8);
-    if (lib.complete)
-        return 0;
-    return tt_fail(err, TT_UNSUPPORTED,
-                   "archives need libarchive (Debian package libarchive13), which could not be "
-                   "loaded");
+    int rc = tt_library_load(&library, err);
+    if (rc == 0 && utf8) /* of this worker thread: names pass through libarchive as they are */
+        uselocale(utf8);
+    return rc;
 }
 
 int tx_tar_file(struct tt_error **err)

@@ -122,6 +122,7 @@ static void ssh_free(struct tt_env *env)
 
 static const struct tt_env_class ssh_class = {
     .kind = "ssh",
+    .parts = tt_env_no_parts,
     .start = ssh_start,
     .attach = tt_env_no_attach,
     .files = &tx_ssh_files,

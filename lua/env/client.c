@@ -11,6 +11,7 @@
 #include "executors/k8s/k8s.h"
 #include "executors/k8s/select.h"
 #include "executors/k8s/yaml.h"
+#include "executors/remote/image_name.h"
 #include "lua/env/docker.h"
 #include "lua/env/k8s.h"
 #include "lua/value/error.h"
@@ -69,8 +70,7 @@ static int open_docker(lua_State *L)
     struct client *client;
     if (env) {
         client = push_client(L);
-        client->docker = strcmp(env->class_->kind, "docker") == 0 ? tx_docker_env_daemon(env)
-                                                                  : tx_docker_image_daemon(env);
+        client->docker = tx_docker_env_daemon(env);
         tx_docker_retain(client->docker);
         return 1;
     }
@@ -90,7 +90,6 @@ static int open_k8s(lua_State *L)
     struct tt_error *err = NULL;
     struct tt_env *env = lt_to_env(L, 1, NULL);
     struct client *client;
-    lt_k8s_prepare(L);
     if (env) {
         client = push_client(L);
         client->kube = tx_k8s_env_cluster(env);
@@ -105,29 +104,19 @@ static int open_k8s(lua_State *L)
     return 1;
 }
 
-/* env_kind(value): the kind of an environment, or nil; and for a docker one its container, for a
- * k8s one namespace, pod and container. */
+/* parts(value): the kind of an environment and its parts (tt_env_class.parts); nothing for another
+ * value. */
 static int env_parts(lua_State *L)
 {
     struct tt_env *env = lt_to_env(L, 1, NULL);
+    const char *parts[tt_env_part_count];
     if (!env)
         return 0;
-    const char *kind = env->class_->kind;
-    lua_pushstring(L, kind);
-    if (strcmp(kind, "docker") == 0) {
-        lua_pushstring(L, tx_docker_env_container(env));
-        return 2;
-    }
-    if (strcmp(kind, "docker-image") == 0) {
-        lua_pushstring(L, tx_docker_image_container(env));
-        return 2;
-    }
-    if (strcmp(kind, "k8s") != 0)
-        return 1;
-    lua_pushstring(L, tx_k8s_env_namespace(env));
-    lua_pushstring(L, tx_k8s_env_pod(env));
-    lua_pushstring(L, tx_k8s_env_container(env));
-    return 4;
+    size_t count = env->class_->parts(env, parts);
+    lua_pushstring(L, env->class_->kind);
+    for (size_t i = 0; i < count; i++)
+        lua_pushstring(L, parts[i]);
+    return 1 + (int)count;
 }
 
 static int push_nothing(lua_State *L, struct tt_op *op)
@@ -308,7 +297,7 @@ static int trouble(lua_State *L)
 static int image_name(lua_State *L)
 {
     struct tt_error *err = NULL;
-    if (tx_docker_check_image(luaL_checkstring(L, 1), &err) < 0)
+    if (tx_check_image_name(luaL_checkstring(L, 1), &err) < 0)
         lt_raise(L, err);
     return 0;
 }

@@ -1,5 +1,4 @@
-/* Docker containers in Lua: tutti.docker "name", { container = }, { image = }; docker://NAME and
- * docker-image://NAME as text. */
+/* Docker containers in Lua: tutti.docker{ container = } and { image = }. */
 #include "lua/env/docker.h"
 
 #include "core/base/alloc.h"
@@ -27,8 +26,7 @@ void lt_docker_where(const struct lt_options *o, struct tx_docker_where *where)
 static void push(lua_State *L, struct tt_env *env, const struct lt_options *o,
                  const struct lt_env_defaults *defaults)
 {
-    if (o)
-        env->limit = (int)lt_option_integer(o, "limit", 0, 1, INT_MAX);
+    env->limit = (int)lt_option_integer(o, "limit", 0, 1, INT_MAX);
     lt_push_env(L, env, defaults);
     tt_env_release(env);
 }
@@ -42,11 +40,9 @@ static void container(lua_State *L, const char *name, const struct lt_options *o
     struct tt_env *env = NULL;
     struct tt_error *err = NULL;
     lt_env_defaults_init(&defaults);
-    if (o) {
-        lt_docker_where(o, &where);
-        lt_option_integer(o, "limit", 0, 1, INT_MAX);
-        lt_env_read_defaults(o, &defaults);
-    }
+    lt_docker_where(o, &where);
+    lt_option_integer(o, "limit", 0, 1, INT_MAX);
+    lt_env_read_defaults(o, &defaults);
     int rc = tx_docker_env_new(&env, lt_vm_loop(lt_vm_of(L)), name, &where, &err);
     if (rc == 0)
         push(L, env, o, &defaults);
@@ -144,30 +140,28 @@ static void image(lua_State *L, const char *name, const struct lt_options *o)
     struct tt_error *err = NULL;
     lt_env_defaults_init(&defaults);
     struct parts *parts = push_parts(L);
-    if (o) {
-        lt_docker_where(o, &options.where);
-        lt_option_integer(o, "limit", 0, 1, INT_MAX);
-        options.name = lt_option_string(o, "name", NULL);
-        options.network = lt_option_string(o, "network", NULL);
-        options.user = lt_option_string(o, "user", NULL);
-        options.workdir = lt_option_string(o, "workdir", NULL);
-        options.platform = lt_option_string(o, "platform", NULL);
-        if (lt_option_given(o, "env")) {
-            options.vars = parts->vars = json_array();
-            lt_option_vars(o, add_var, parts->vars);
-        }
-        options.volumes = parts->volumes = read_list(o, "volumes");
-        options.ports = parts->ports = read_list(o, "ports");
-        options.entrypoint = parts->entrypoint = read_list(o, "entrypoint");
-        options.labels = parts->labels = read_labels(o);
-        options.memory = lt_option_size(o, "memory", 0);
-        options.cpus = lt_option_number(o, "cpus", 0, 0.01, 100000);
-        options.pull = (enum tx_pull)lt_option_choice(o, "pull", pulls, TX_PULL_MISSING);
-        options.keep = lt_option_boolean(o, "keep", false);
-        lt_options_only(o, &commands, of_commands);
-        lt_env_read_defaults(&commands, &defaults);
-        lua_pop(L, 1);
+    lt_docker_where(o, &options.where);
+    lt_option_integer(o, "limit", 0, 1, INT_MAX);
+    options.name = lt_option_string(o, "name", NULL);
+    options.network = lt_option_string(o, "network", NULL);
+    options.user = lt_option_string(o, "user", NULL);
+    options.workdir = lt_option_string(o, "workdir", NULL);
+    options.platform = lt_option_string(o, "platform", NULL);
+    if (lt_option_given(o, "env")) {
+        options.vars = parts->vars = json_array();
+        lt_option_vars(o, add_var, parts->vars);
     }
+    options.volumes = parts->volumes = read_list(o, "volumes");
+    options.ports = parts->ports = read_list(o, "ports");
+    options.entrypoint = parts->entrypoint = read_list(o, "entrypoint");
+    options.labels = parts->labels = read_labels(o);
+    options.memory = lt_option_size(o, "memory", 0);
+    options.cpus = lt_option_number(o, "cpus", 0, 0.01, 100000);
+    options.pull = (enum tx_pull)lt_option_choice(o, "pull", pulls, TX_PULL_MISSING);
+    options.keep = lt_option_boolean(o, "keep", false);
+    lt_options_only(o, &commands, of_commands);
+    lt_env_read_defaults(&commands, &defaults);
+    lua_pop(L, 1);
     int rc = tx_docker_image_env_new(&env, lt_vm_loop(lt_vm_of(L)), &options, &err);
     if (rc == 0)
         push(L, env, o, &defaults);
@@ -177,20 +171,7 @@ static void image(lua_State *L, const char *name, const struct lt_options *o)
     lua_remove(L, -2); /* the parts */
 }
 
-/* --- the schemes --- */
-
-static const char *after_scheme(const char *text, const char *scheme)
-{
-    size_t length = strlen(scheme);
-    return strncmp(text, scheme, length) == 0 && strncmp(text + length, "://", 3) == 0
-               ? text + length + 3
-               : text;
-}
-
-static void docker_from_text(lua_State *L, const char *text)
-{
-    container(L, after_scheme(text, "docker"), NULL);
-}
+/* --- the options --- */
 
 static void docker_from_options(lua_State *L, int index)
 {
@@ -215,10 +196,4 @@ static void docker_from_options(lua_State *L, int index)
         container(L, name, &o);
 }
 
-static void image_from_text(lua_State *L, const char *text)
-{
-    image(L, after_scheme(text, "docker-image"), NULL);
-}
-
-const struct lt_env_scheme lt_docker_scheme = {"docker", docker_from_text, docker_from_options};
-const struct lt_env_scheme lt_docker_image_scheme = {"docker-image", image_from_text, NULL};
+const struct lt_env_constructor lt_docker = {"docker", docker_from_options};

@@ -1,8 +1,8 @@
 #include "lua/env/env.h"
 
 #include "core/base/alloc.h"
+#include "core/env/registry.h"
 #include "core/files/files.h"
-#include "executors/local/local.h"
 #include "lua/env/files.h"
 #include "lua/env/process.h"
 #include "lua/env/tunnel.h"
@@ -107,38 +107,34 @@ struct tt_env *lt_here(lua_State *L)
 {
     struct lt_vm *vm = lt_vm_of(L);
     struct tt_error *err = NULL;
-    if (!vm->here)
-        vm->here = tx_local_new(vm->loop, &err);
-    if (!vm->here)
+    if (!vm->here && tt_env_here(&vm->here, vm->loop, &err) < 0)
         lt_raise(L, err);
     return vm->here;
 }
 
 /* --- from text --- */
 
-static const struct lt_env_scheme *find_scheme(const char *name, size_t length)
+static void push_of_scheme(lua_State *L, const struct tt_env_scheme *scheme, const char *text)
 {
-    for (const struct lt_env_scheme *const *s = lt_env_schemes; *s; s++)
-        if (strlen((*s)->name) == length && strncmp((*s)->name, name, length) == 0)
-            return *s;
-    return NULL;
+    struct tt_env *env = NULL;
+    struct tt_error *err = NULL;
+    if (scheme->from_text(&env, lt_vm_loop(lt_vm_of(L)), text, &err) < 0)
+        lt_raise(L, err);
+    lt_push_env(L, env, NULL);
+    tt_env_release(env);
 }
 
 void lt_push_env_of_text(lua_State *L, int index)
 {
     const char *text = lt_check_string(L, index, "tutti.env", "text");
-    const char *slashes = strstr(text, "://");
-    const struct lt_env_scheme *scheme = strcmp(text, "local:") == 0 ? find_scheme("local", 5)
-                                         : slashes ? find_scheme(text, (size_t)(slashes - text))
-                                                   : find_scheme("ssh", 3);
-    if (!*text)
-        lt_invalid(L, "tutti.env: the text is empty");
-    if (!scheme)
-        lt_invalid(L,
-                   "tutti.env: '%s' names no environment: write local:, ssh://user@host:port, "
-                   "docker://container, docker-image://name:tag or k8s://ns/pod/container",
-                   text);
-    scheme->from_text(L, text);
+    struct tt_error *err = NULL;
+    const struct tt_env_scheme *scheme = tt_env_scheme_of(lt_vm_loop(lt_vm_of(L)), text, &err);
+    if (!scheme) {
+        lua_pushstring(L, err->message);
+        tt_error_free(err);
+        lt_invalid(L, "tutti.env: %s", lua_tostring(L, -1));
+    }
+    push_of_scheme(L, scheme, text);
 }
 
 static int env_of_text(lua_State *L)
@@ -149,12 +145,13 @@ static int env_of_text(lua_State *L)
 
 static int construct(lua_State *L)
 {
-    const struct lt_env_scheme *scheme = lua_touserdata(L, lua_upvalueindex(1));
-    const char *what = lua_pushfstring(L, "tutti.%s", scheme->name);
-    if (lua_istable(L, 1) && scheme->from_options)
-        scheme->from_options(L, 1);
+    const struct lt_env_constructor *constructor = lua_touserdata(L, lua_upvalueindex(1));
+    const char *what = lua_pushfstring(L, "tutti.%s", constructor->name);
+    if (lua_istable(L, 1))
+        constructor->from_options(L, 1);
     else
-        scheme->from_text(L, lt_check_string(L, 1, what, "environment"));
+        push_of_scheme(L, tt_env_scheme_named(lt_vm_loop(lt_vm_of(L)), constructor->name),
+                       lt_check_string(L, 1, what, "environment"));
     return 1;
 }
 
@@ -377,9 +374,7 @@ int luaopen_tutti_env(lua_State *L)
     lua_setfield(L, -2, "env");
     lua_pushcfunction(L, lt_copy);
     lua_setfield(L, -2, "copy");
-    for (const struct lt_env_scheme *const *s = lt_env_schemes; *s; s++) {
-        if (!(*s)->from_options)
-            continue;
+    for (const struct lt_env_constructor *const *s = lt_env_constructors; *s; s++) {
         lua_pushlightuserdata(L, (void *)(uintptr_t)*s);
         lua_pushcclosure(L, construct, 1);
         lua_setfield(L, -2, (*s)->name);

@@ -1,8 +1,8 @@
 /* Environments in Lua: tutti.here, tutti.env "text", tutti.ssh … and their methods.
  *
  * An environment is an immutable userdata: a struct tt_env and the defaults that env:with gave it.
- * Two are equal when their text is; tostring gives the text. How commands are run is lproc.h, files
- * are in lfiles.c. */
+ * Two are equal when their text is; tostring gives the text. How commands are run is in
+ * command.h and process.h, files are in files.c. */
 #ifndef LT_LENV_H
 #define LT_LENV_H
 
@@ -32,17 +32,15 @@ void lt_push_env_of_text(lua_State *L, int index);
 /* This machine. Borrowed from the state. Raises when there is none. */
 struct tt_env *lt_here(lua_State *L);
 
-/* --- kinds of environments; the table is in lua/env/schemes.c --- */
+/* --- constructors from options; the table is in lua/env/constructors.c --- */
 
-struct lt_env_scheme {
-    const char *name; /* "ssh": text that begins with "ssh:", and the constructor tutti.ssh */
-    /* tutti.NAME "text" and tutti.env "NAME:…" (then text is the whole of it): pushes an
-     * environment with lt_push_env, or raises. */
-    void (*from_text)(lua_State *L, const char *text);
-    /* tutti.NAME{ options }: the table is at index. NULL: there is no such constructor. */
+/* tutti.NAME: with a text, what the scheme of that name makes of it (core/env/registry.h). */
+struct lt_env_constructor {
+    const char *name; /* "ssh" */
+    /* tutti.NAME{ options }: the table is at index. Pushes an environment, or raises. */
     void (*from_options)(lua_State *L, int index);
 };
-extern const struct lt_env_scheme *const lt_env_schemes[]; /* ends with NULL */
+extern const struct lt_env_constructor *const lt_env_constructors[]; /* ends with NULL */
 
 /* The names that constructors accept besides their own, in their option lists: a constructor pushes
  * the plain environment and then lt_push_env_with. */

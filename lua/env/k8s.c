@@ -1,5 +1,4 @@
-/* Kubernetes pods in Lua: tutti.k8s "ns/pod/container" or { pod = | deployment = | selector = |
- * job = { … } }; k8s://ns/pod/container?context=NAME and k8s-job://IMAGE?… as text. */
+/* Kubernetes pods in Lua: tutti.k8s{ pod = | deployment = | selector = | job = { … } }. */
 #include "lua/env/k8s.h"
 
 #include "core/base/alloc.h"
@@ -20,40 +19,14 @@ void lt_k8s_where(const struct lt_options *o, struct tx_kube_where *where)
     where->kubeconfig = lt_option_string(o, "kubeconfig", NULL);
 }
 
-static int let_go(lua_State *L)
-{
-    (void)L;
-    tx_kube_run_plugins_in(NULL);
-    return 0;
-}
-
-void lt_k8s_prepare(lua_State *L)
-{
-    static const char key;
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
-        tx_kube_run_plugins_in(lt_here(L));
-        lua_newuserdatauv(L, 1, 0);
-        lua_newtable(L);
-        lua_pushcfunction(L, let_go);
-        lua_setfield(L, -2, "__gc");
-        lua_setmetatable(L, -2);
-        lua_rawsetp(L, LUA_REGISTRYINDEX, &key);
-    }
-    lua_pop(L, 1);
-}
-
 static void make(lua_State *L, const struct tx_k8s_options *options, const struct lt_options *o)
 {
     struct lt_env_defaults defaults;
     struct tt_env *env = NULL;
     struct tt_error *err = NULL;
-    int limit = 0;
-    lt_k8s_prepare(L);
     lt_env_defaults_init(&defaults);
-    if (o) {
-        limit = (int)lt_option_integer(o, "limit", 0, 1, INT_MAX);
-        lt_env_read_defaults(o, &defaults);
-    }
+    int limit = (int)lt_option_integer(o, "limit", 0, 1, INT_MAX);
+    lt_env_read_defaults(o, &defaults);
     int rc = tx_k8s_env_new(&env, lt_vm_loop(lt_vm_of(L)), options, &err);
     if (rc == 0) {
         env->limit = limit;
@@ -65,86 +38,7 @@ static void make(lua_State *L, const struct tx_k8s_options *options, const struc
         lt_raise(L, err);
 }
 
-/* --- text --- */
-
-static int hex(char c)
-{
-    return c >= '0' && c <= '9'                 ? c - '0'
-           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-                                                : -1;
-}
-
-/* Pushes length bytes of text with %XX undone. */
-static const char *push_decoded(lua_State *L, const char *text, size_t length)
-{
-    luaL_Buffer buffer;
-    luaL_buffinit(L, &buffer);
-    for (size_t i = 0; i < length; i++) {
-        int a = text[i] == '%' && i + 2 < length ? hex(text[i + 1]) : -1;
-        int b = a >= 0 ? hex(text[i + 2]) : -1;
-        if (b >= 0 && (a || b)) {
-            luaL_addchar(&buffer, (char)(a * 16 + b));
-            i += 2;
-        } else {
-            luaL_addchar(&buffer, text[i]);
-        }
-    }
-    luaL_pushresult(&buffer);
-    return lua_tostring(L, -1);
-}
-
-/* Pushes the options after '?' as a table. */
-static void push_query(lua_State *L, const char *query, const char *whole)
-{
-    lua_newtable(L);
-    while (*query) {
-        size_t length = strcspn(query, "&"), name = strcspn(query, "=&");
-        if (name == 0 || name >= length)
-            lt_invalid(L, "'%s': '%s' is not NAME=VALUE", whole, query);
-        lua_pushlstring(L, query, name);
-        push_decoded(L, query + name + 1, length - name - 1);
-        lua_rawset(L, -3);
-        query += length + (query[length] == '&');
-    }
-}
-
-/* "ns/pod/container", "ns/pod", "pod": sets what is there as fields of the table at the top. */
-static void read_path(lua_State *L, const char *path, size_t length, bool has_scheme,
-                      const char *whole)
-{
-    const char *parts[3];
-    size_t lengths[3], count = 0;
-    while (length) {
-        size_t part = strcspn(path, "/") < length ? strcspn(path, "/") : length;
-        if (count == 3)
-            lt_invalid(L, "'%s' has more than NAMESPACE/POD/CONTAINER", whole);
-        parts[count] = path;
-        lengths[count++] = part;
-        path += part + (part < length);
-        length -= part + (part < length);
-    }
-    static const char *const of_one[] = {"pod"}, *const of_scheme[] = {"namespace"},
-                             *const of_more[] = {"namespace", "pod", "container"};
-    const char *const *names = count > 1 ? of_more : has_scheme ? of_scheme : of_one;
-    for (size_t i = 0; i < count; i++) {
-        lua_pushlstring(L, parts[i], lengths[i]);
-        lua_setfield(L, -2, names[i]);
-    }
-}
-
-static void k8s_from_options(lua_State *L, int index);
 static void make_job(lua_State *L, int job_index, const struct lt_options *o);
-
-static void k8s_from_text(lua_State *L, const char *text)
-{
-    bool has_scheme = strncmp(text, "k8s://", 6) == 0;
-    const char *path = has_scheme ? text + 6 : text;
-    size_t length = strcspn(path, "?");
-    push_query(L, path[length] ? path + length + 1 : "", text);
-    read_path(L, path, length, has_scheme, text);
-    k8s_from_options(L, lua_gettop(L));
-    lua_remove(L, -2);
-}
 
 /* --- options --- */
 
@@ -283,7 +177,6 @@ static void make_job(lua_State *L, int job_index, const struct lt_options *o)
     options.labels = push_object(&job, "labels");
     options.pod = push_object(&job, "pod");
     int limit = (int)lt_option_integer(o, "limit", 0, 1, INT_MAX);
-    lt_k8s_prepare(L);
     lt_env_defaults_init(&defaults);
     lt_env_read_defaults(o, &defaults);
     int rc = tx_k8s_job_env_new(&env, lt_vm_loop(lt_vm_of(L)), &options, &err);
@@ -299,24 +192,4 @@ static void make_job(lua_State *L, int job_index, const struct lt_options *o)
         lt_raise(L, err);
 }
 
-/* k8s-job://IMAGE?context=…&namespace=… */
-static void job_from_text(lua_State *L, const char *text)
-{
-    static const char *const names[] = {"context", "kubeconfig", "namespace", NULL};
-    const char *image = strncmp(text, "k8s-job://", 10) == 0 ? text + 10 : text;
-    size_t length = strcspn(image, "?");
-    struct lt_options o;
-    lua_newtable(L);
-    push_decoded(L, image, length);
-    lua_setfield(L, -2, "image");
-    int job = lua_gettop(L);
-    push_query(L, image[length] ? image + length + 1 : "", text);
-    lt_options_open(L, &o, job + 1, "k8s-job", names, false);
-    make_job(L, job, &o);
-    lua_replace(L, job);
-    lua_settop(L, job);
-}
-
-const struct lt_env_scheme lt_k8s_job_scheme = {"k8s-job", job_from_text, NULL};
-
-const struct lt_env_scheme lt_k8s_scheme = {"k8s", k8s_from_text, k8s_from_options};
+const struct lt_env_constructor lt_k8s = {"k8s", k8s_from_options};

@@ -1,4 +1,4 @@
-/* tutti.ssh "user@host:port" and tutti.ssh{ host = …, … }. */
+/* tutti.ssh{ host = …, … }. */
 #include "lua/env/ssh.h"
 #include "executors/ssh/ssh.h"
 #include "lua/env/env.h"
@@ -91,14 +91,6 @@ static void push_ssh(lua_State *L, struct tx_ssh_options *options)
     tt_env_release(env);
 }
 
-static void from_text(lua_State *L, const char *text)
-{
-    struct tx_ssh_options options = {0};
-    luaL_checkstack(L, 8, "ssh");
-    read_destination(L, text, &options);
-    push_ssh(L, &options);
-}
-
 static void from_options(lua_State *L, int index)
 {
     static const char *const names[] = {SSH_NAMES, "cwd",        "env", "timeout",
@@ -140,4 +132,4 @@ static void from_options(lua_State *L, int index)
     lt_push_env_with(L, -2, &defaults);
 }
 
-const struct lt_env_scheme lt_ssh_scheme = {"ssh", from_text, from_options};
+const struct lt_env_constructor lt_ssh = {"ssh", from_options};

@@ -4,6 +4,6 @@
 
 #include "lua/env/env.h"
 
-extern const struct lt_env_scheme lt_ssh_scheme;
+extern const struct lt_env_constructor lt_ssh;
 
 #endif

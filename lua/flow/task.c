@@ -212,7 +212,7 @@ static const char *script_dir(lua_State *L, struct lt_flow *flow)
 /* Here a task's directory is the script's unless it names another; elsewhere the environment's. */
 static void set_cwd(lua_State *L, struct lt_flow *flow, struct tt_task *task, const char *cwd)
 {
-    bool local = strcmp(task->env->class_->kind, "local") == 0;
+    bool local = task->env->class_->paths_are_here;
     if (!local || (cwd && *cwd == '/'))
         task->cwd = cwd ? tt_plan_text(flow->plan, cwd, strlen(cwd)) : NULL;
     else if (!cwd)

@@ -528,11 +528,9 @@ struct tt_op *tx_ssh_start(struct tt_env *env, struct tx_host *host, struct tt_s
     tt_op_init(&s->base.op, &class_, scope);
     if (tt_op_finished(&s->base.op))
         return &s->base.op;
-    struct tt_error *err = NULL;
-    if (tt_command_check(command, &err) < 0 || (command->user && command->pty)) {
-        if (!err)
-            tt_fail(&err, TT_UNSUPPORTED, "a pty for another user is not supported over ssh");
-        tt_op_finish(&s->base.op, err);
+    if (command->user && command->pty) {
+        tt_op_finish(&s->base.op, tt_error_new(TT_UNSUPPORTED,
+                                               "a pty for another user is not supported over ssh"));
         return &s->base.op;
     }
     s->opening = tx_host_channel(host, scope, NULL, 0);
