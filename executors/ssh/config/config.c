@@ -3,7 +3,7 @@
 #include "core/base/alloc.h"
 #include "core/base/number.h"
 #include "core/env/proc.h"
-#include "executors/ssh/login/keyfiles.h"
+#include "core/files/whole.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -287,7 +287,7 @@ static bool file_matters(const char *path, bool *hash)
 {
     struct tt_buf text = {0};
     struct tt_error *err = NULL;
-    int rc = tx_read_whole(path, max_config, &text, &err);
+    int rc = tt_read_whole(path, max_config, &text, &err);
     bool missing = rc < 0 && err && err->errnum == ENOENT;
     bool matters =
         rc < 0 ? !missing : tx_ssh_config_matters(text.data ? text.data : "", text.length, hash);

@@ -1,8 +1,9 @@
-#include "executors/ssh/host/pool.h"
+#include "executors/ssh/host/parts.h"
 
 #include "core/base/alloc.h"
 #include "core/base/owner.h"
 #include "executors/ssh/config/config.h"
+#include "executors/ssh/config/destination.h"
 
 #include <stdlib.h>
 #include <string.h>

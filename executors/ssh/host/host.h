@@ -8,11 +8,22 @@
 #ifndef TX_SSH_HOST_H
 #define TX_SSH_HOST_H
 
-#include "executors/ssh/ssh.h"
+#include "executors/ssh/config/options.h"
 #include "executors/ssh/wire/channel.h"
 
 struct tx_host;
 struct tx_link; /* a connection of the pool */
+
+/* What every environment of the class "ssh" is. */
+struct tx_ssh_env {
+    struct tt_env base;
+    struct tx_host *host; /* held */
+};
+/* For who is only ever given such environments: its commands, its files. Borrowed. */
+static inline struct tx_host *tx_host_of(const struct tt_env *env)
+{
+    return ((const struct tx_ssh_env *)(const void *)env)->host;
+}
 
 /* The host of these options: an existing one, or new. One reference for the caller. */
 struct tx_host *tx_host_get(struct tt_loop *loop, const struct tx_ssh_options *options);

@@ -1,8 +1,8 @@
 #include "executors/ssh/login/hostkey.h"
 
 #include "core/base/alloc.h"
+#include "core/files/whole.h"
 #include "executors/ssh/login/key.h"
-#include "executors/ssh/login/keyfiles.h"
 #include "executors/ssh/wire/methods.h"
 #include "executors/ssh/wire/pack.h"
 
@@ -36,7 +36,7 @@ struct loading {
 static int read_file(struct loading *l, const char *path, struct tt_error **err)
 {
     struct tt_buf text = {0};
-    int rc = tx_read_whole(path, max_known_hosts, &text, err);
+    int rc = tt_read_whole(path, max_known_hosts, &text, err);
     if (rc < 0 && err && *err && (*err)->errnum == ENOENT) {
         tt_error_free(*err);
         *err = NULL;

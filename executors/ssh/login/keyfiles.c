@@ -1,15 +1,12 @@
 #include "executors/ssh/login/keyfiles.h"
 
 #include "core/base/alloc.h"
-#include "core/base/fault.h"
+#include "core/files/whole.h"
 #include "executors/ssh/login/known_hosts.h"
 #include "executors/ssh/wire/pack.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { max_key_file = 1 << 20 };
 
@@ -19,35 +16,12 @@ struct reading {
     char *passphrase;
 };
 
-int tx_read_whole(const char *path, size_t max, struct tt_buf *into, struct tt_error **err)
-{
-    int fd = TT_FAULT("ssh_keyfiles.open") ? -1 : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0)
-        return tt_fail_errno(err, errno, "%s", path);
-    int rc = 0;
-    while (into->length <= max) {
-        char chunk[16384];
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            rc = tt_fail_errno(err, errno, "%s", path);
-        if (n <= 0)
-            break;
-        tt_buf_add(into, chunk, (size_t)n);
-    }
-    close(fd);
-    if (into->length > max)
-        rc = tt_fail(err, TT_IO, "%s is larger than %zu bytes", path, max);
-    return rc;
-}
-
 /* "ssh-ed25519 AAAA… comment" */
 static void read_public(const char *private_path, const char *suffix, struct tt_buf *blob)
 {
     char *path = tt_format("%s%s", private_path, suffix);
     struct tt_buf text = {0};
-    if (tx_read_whole(path, max_key_file, &text, NULL) == 0 && text.length) {
+    if (tt_read_whole(path, max_key_file, &text, NULL) == 0 && text.length) {
         const char *end = text.data + text.length;
         const char *start = memchr(text.data, ' ', text.length);
         if (start) {
@@ -65,7 +39,7 @@ static void read_one(struct tx_keyfile *file, const char *passphrase)
 {
     struct tt_buf text = {0};
     enum tx_key_trouble trouble;
-    int rc = tx_read_whole(file->path, max_key_file, &text, &file->why);
+    int rc = tt_read_whole(file->path, max_key_file, &text, &file->why);
     if (rc == -TT_NOT_FOUND) {
         file->missing = true;
     } else if (rc == 0) {

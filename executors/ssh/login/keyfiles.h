@@ -27,7 +27,4 @@ struct tt_op *tx_keyfiles_read(struct tt_scope *scope, const struct tx_texts *pa
                                const struct tx_texts *certificates, const char *passphrase);
 struct tx_keyfiles *tx_keyfiles_of(struct tt_op *op); /* borrowed from the operation */
 
-/* Reads a whole file of at most `max` bytes. For worker threads. */
-int tx_read_whole(const char *path, size_t max, struct tt_buf *into, struct tt_error **err);
-
 #endif

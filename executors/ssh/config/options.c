@@ -1,4 +1,4 @@
-#include "executors/ssh/config/own_options.h"
+#include "executors/ssh/config/options.h"
 
 #include "core/base/alloc.h"
 
