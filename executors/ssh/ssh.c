@@ -69,12 +69,15 @@ struct tt_env *tx_ssh_new(struct tt_loop *loop, const struct tx_ssh_options *opt
 {
     if (check(options, err) < 0)
         return NULL;
+    char *text = text_of(options), *identity;
+    if (tx_options_identity(&identity, text, options, err) < 0) {
+        free(text);
+        return NULL;
+    }
     struct tx_ssh_env *env = tt_zalloc(sizeof *env);
     env->host = tx_host_get(loop, options);
     if (options->jump_env)
         tx_host_set_jump(env->host, tx_ssh_host(options->jump_env));
-    char *text = text_of(options);
-    char *identity = tt_format("%s#%llu", text, (unsigned long long)tx_host_number(env->host));
     tt_env_init(&env->base, &ssh_class, text, identity);
     env->base.limit = options->limit;
     free(text);

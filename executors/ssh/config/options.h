@@ -47,7 +47,13 @@ void tx_own_options_copy(struct tx_own_options *own, const struct tx_ssh_options
 void tx_own_options_clear(struct tx_own_options *own); /* wipes the secrets */
 
 /* Everything that decides where a connection goes, as whom, and what it believes, as bytes to
- * compare; secrets are among them. depth: of jumps that led there. */
+ * compare inside this process; secrets are among them. depth: of jumps that led there. */
 void tx_options_key(struct tt_buf *key, const struct tx_ssh_options *options, unsigned depth);
+
+/* The identity of the environment with that text (tt_env): the text, and where more was given than
+ * the text says, "#" and a digest of all that the key has. It is the same in every process. No
+ * secret goes into it, only that one was given. Kinds: those of tt_digest_bytes. */
+int tx_options_identity(char **identity, const char *text, const struct tx_ssh_options *options,
+                        struct tt_error **err);
 
 #endif

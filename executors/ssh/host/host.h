@@ -29,8 +29,6 @@ static inline struct tx_host *tx_host_of(const struct tt_env *env)
 struct tx_host *tx_host_get(struct tt_loop *loop, const struct tx_ssh_options *options);
 void tx_host_retain(struct tx_host *host);
 void tx_host_release(struct tx_host *host); /* the last one ends all connections */
-/* Tells hosts of one destination with different credentials apart; unique in the process. */
-uint64_t tx_host_number(const struct tx_host *host);
 /* Whether the login shell is known to be /bin/sh itself. */
 bool tx_host_shell_is_sh(const struct tx_host *host);
 void tx_host_learn_shell(struct tx_host *host, bool is_sh);

@@ -25,10 +25,9 @@ struct tx_link {
 };
 
 struct tx_host {
-    struct tx_host *next; /* of all hosts */
+    struct tx_host *next; /* of all hosts of the loop */
     unsigned refs;
     struct tt_loop *loop;
-    uint64_t number;
     struct tt_buf key; /* what makes two hosts the same */
     struct tx_own_options own;
     struct tx_ssh_settings settings;
