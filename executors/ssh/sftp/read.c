@@ -91,7 +91,8 @@ static void drop_given(struct reader *r)
     }
 }
 
-/* What has arrived without a gap, at most max. */
+/* What has arrived without a gap, at most max. A later part may have bytes behind one that found
+ * the end, when the file grew in between: the file ends where its end was seen. */
 static size_t available(const struct reader *r, size_t max)
 {
     size_t have = 0;
@@ -100,6 +101,8 @@ static size_t available(const struct reader *r, size_t max)
         if (!part->done)
             break;
         have += part->data.length - part->given;
+        if (part->end)
+            break;
     }
     return have < max ? have : max;
 }
