@@ -1,6 +1,7 @@
 #include "executors/ssh/from_text.h"
 
 #include "core/env/registry.h"
+#include "executors/ssh/config/destination.h"
 #include "executors/ssh/ssh.h"
 
 #include <stdlib.h>

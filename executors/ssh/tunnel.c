@@ -2,7 +2,8 @@
 
 #include "core/base/alloc.h"
 #include "core/base/owner.h"
-#include "executors/ssh/host/internal.h"
+#include "executors/ssh/host/host.h"
+#include "executors/ssh/ssh.h"
 #include "executors/ssh/wire/relay.h"
 
 #include <errno.h>

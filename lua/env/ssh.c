@@ -1,5 +1,6 @@
 /* tutti.ssh{ host = …, … }. */
 #include "lua/env/ssh.h"
+#include "executors/ssh/config/destination.h"
 #include "executors/ssh/ssh.h"
 #include "lua/env/env.h"
 #include "lua/env/words.h"

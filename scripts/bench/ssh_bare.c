@@ -3,8 +3,8 @@
  *     ssh_bare warm  PORT USER KEY N LINE    N commands on one connection
  *     ssh_bare fresh PORT USER KEY N LINE    one command on each of N connections, 127.0.0.1 up */
 #include "core/base/alloc.h"
+#include "core/files/whole.h"
 #include "executors/ssh/login/key.h"
-#include "executors/ssh/login/keyfiles.h"
 #include "executors/ssh/wire/lib.h"
 
 #include <arpa/inet.h>
@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     enum tx_key_trouble trouble;
     if (argc != 7)
         fail("usage: ssh_bare warm|fresh PORT USER KEY N LINE");
-    if (tx_ssh_load(&err) < 0 || tx_read_whole(argv[4], 1 << 20, &text, &err) < 0 ||
+    if (tx_ssh_load(&err) < 0 || tt_read_whole(argv[4], 1 << 20, &text, &err) < 0 ||
         tx_key_read(&key, text.data, text.length, NULL, &trouble, &err) < 0)
         fail(tt_error_text(err));
     int port = atoi(argv[2]), n = atoi(argv[5]), fd;

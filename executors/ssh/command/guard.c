@@ -1,7 +1,7 @@
 #include "executors/ssh/command/guard.h"
 
 #include "core/base/alloc.h"
-#include "executors/ssh/command/run.h"
+#include "executors/ssh/command/launch.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ struct tx_guard {
     struct tx_link *link;
     struct tt_scope *scope;
     struct tt_op *opening;
-    struct tx_run *run;
+    struct tx_launch *launch;
     char *user, *password;
     struct tt_buf lines; /* to be written */
     struct tt_buf answers;
@@ -68,11 +68,11 @@ static void fail(struct tx_guard *guard)
 static void read_answers(struct tx_guard *guard)
 {
     struct tt_bytes bytes;
-    while (tx_run_read(guard->run, TT_STDOUT, 4096, &bytes) > 0) {
+    while (tx_launch_read(guard->launch, TT_STDOUT, 4096, &bytes) > 0) {
         tt_buf_add(&guard->answers, bytes.data, bytes.length);
         free(bytes.data);
     }
-    while (tx_run_read(guard->run, TT_STDERR, 4096, &bytes) > 0)
+    while (tx_launch_read(guard->launch, TT_STDERR, 4096, &bytes) > 0)
         free(bytes.data);
     for (char *line; guard->answers.length && guard->orders &&
                      (line = memchr(guard->answers.data, '\n', guard->answers.length));) {
@@ -86,7 +86,7 @@ static void read_answers(struct tx_guard *guard)
 static void write_lines(struct tx_guard *guard)
 {
     while (guard->lines.length) {
-        ssize_t n = tx_run_write(guard->run, guard->lines.data, guard->lines.length);
+        ssize_t n = tx_launch_write(guard->launch, guard->lines.data, guard->lines.length);
         if (n <= 0)
             return;
         tt_buf_drop(&guard->lines, (size_t)n);
@@ -98,7 +98,7 @@ static void on_changed(void *arg)
     struct tx_guard *guard = arg;
     read_answers(guard);
     write_lines(guard);
-    if (tx_run_exit(guard->run) && !guard->failed)
+    if (tx_launch_exit(guard->launch) && !guard->failed)
         fail(guard);
 }
 
@@ -112,11 +112,11 @@ static void on_opened(struct tt_op *op, void *arg)
                                      .user = guard->user,
                                      .password = guard->password,
                                      .stdin_open = true};
-        guard->run =
-            tx_run_new(tx_link_host(guard->link), lease, &command, on_changed, guard, NULL);
+        guard->launch =
+            tx_launch_new(tx_link_host(guard->link), lease, &command, on_changed, guard, NULL);
     }
     tt_op_release(op);
-    if (!guard->run)
+    if (!guard->launch)
         fail(guard);
 }
 
@@ -126,7 +126,7 @@ static void drop(struct tx_attached *attached)
     tt_op_drop_because(&guard->opening, "the connection is not used any more");
     while (guard->orders)
         answer(guard, tt_error_new(TT_LOST, "the connection ended before the signal was sent"));
-    tx_run_free(guard->run);
+    tx_launch_free(guard->launch);
     tt_scope_release(guard->scope);
     if (guard->password)
         explicit_bzero(guard->password, strlen(guard->password));
@@ -174,7 +174,7 @@ static void say(struct tx_guard *guard, char what, int signal, int64_t group)
     if (guard->failed)
         return;
     tt_buf_format(&guard->lines, "%c %d %lld\n", what, signal, (long long)group);
-    if (guard->run)
+    if (guard->launch)
         write_lines(guard);
 }
 

@@ -42,8 +42,7 @@ struct signal_op {
 
 struct start_op {
     struct tt_process_op base;
-    struct tx_host *host; /* held */
-    struct tt_env *env;   /* held */
+    struct tt_env *env; /* held, and its host with it */
     struct tt_command command;
     struct tt_op *opening;
     struct proc *proc; /* until the server accepted the command */
@@ -51,7 +50,7 @@ struct start_op {
 
 struct proc {
     struct tt_process base;
-    struct tx_run *run;
+    struct tx_launch *launch;
     struct tt_loop *loop;
     struct start_op *starting;
     struct read_op *reads[2];
@@ -68,16 +67,17 @@ struct proc {
 
 static void guard(struct proc *p)
 {
-    int64_t group = tx_run_group(p->run);
-    if (p->guarded || !group || tx_run_exit(p->run) || !tx_link_host(tx_run_link(p->run)))
+    int64_t group = tx_launch_group(p->launch);
+    if (p->guarded || !group || tx_launch_exit(p->launch) ||
+        !tx_link_host(tx_launch_link(p->launch)))
         return;
     p->guarded = group;
-    tx_guard_add(tx_guard_of(tx_run_link(p->run), p->user, p->password), group);
+    tx_guard_add(tx_guard_of(tx_launch_link(p->launch), p->user, p->password), group);
 }
 
 static void unguard(struct proc *p)
 {
-    struct tx_guard *found = tx_guard_find(tx_run_link(p->run), p->user);
+    struct tx_guard *found = tx_guard_find(tx_launch_link(p->launch), p->user);
     if (p->guarded && found)
         tx_guard_remove(found, p->guarded);
     p->guarded = 0;
@@ -87,7 +87,7 @@ static void unguard(struct proc *p)
 
 static bool try_read(struct proc *p, struct read_op *r)
 {
-    ssize_t n = tx_run_read(p->run, r->stream, r->max, &r->base.bytes);
+    ssize_t n = tx_launch_read(p->launch, r->stream, r->max, &r->base.bytes);
     if (n == -EAGAIN)
         return false;
     if (r->proc) {
@@ -136,7 +136,7 @@ static void write_done(struct write_op *w, struct tt_error *err)
 static void try_write(struct proc *p, struct write_op *w)
 {
     while (w->at < w->data.length) {
-        ssize_t n = tx_run_write(p->run, w->data.data + w->at, w->data.length - w->at);
+        ssize_t n = tx_launch_write(p->launch, w->data.data + w->at, w->data.length - w->at);
         if (n == -EAGAIN)
             return;
         if (n < 0) {
@@ -188,7 +188,7 @@ static struct tt_op *proc_write(struct tt_process *base, struct tt_scope *scope,
 static struct tt_op *proc_close_stdin(struct tt_process *base, struct tt_scope *scope)
 {
     struct proc *p = (struct proc *)(void *)base;
-    tx_run_close_stdin(p->run);
+    tx_launch_close_stdin(p->launch);
     return tt_op_finished_new(scope, NULL);
 }
 
@@ -247,10 +247,10 @@ static void on_looked(struct tt_op *op, void *arg)
 static void look_for_group(struct proc *p)
 {
     struct plain_op *w = p->gone;
-    struct tx_guard *found = tx_guard_find(tx_run_link(p->run), p->user);
-    if (!w || w->sub || !tx_run_closed(p->run) || !found || !tx_run_group(p->run))
+    struct tx_guard *found = tx_guard_find(tx_launch_link(p->launch), p->user);
+    if (!w || w->sub || !tx_launch_closed(p->launch) || !found || !tx_launch_group(p->launch))
         return;
-    w->sub = tx_guard_signal(found, w->op.scope, tx_run_group(p->run), 0);
+    w->sub = tx_guard_signal(found, w->op.scope, tx_launch_group(p->launch), 0);
     tt_op_retain(&w->op);
     tt_op_await(w->sub, on_looked, w);
 }
@@ -330,7 +330,7 @@ static void on_guard_signalled(struct tt_op *op, void *arg)
         tt_error_free(err);
         s->sub = NULL;
         tt_op_release(op);
-        signal_by_command(s->proc, s, tx_run_group(s->proc->run));
+        signal_by_command(s->proc, s, tx_launch_group(s->proc->launch));
         return;
     }
     signal_done(s, err);
@@ -339,18 +339,19 @@ static void on_guard_signalled(struct tt_op *op, void *arg)
 /* Sent as soon as the group is known. */
 static void send_signals(struct proc *p)
 {
-    int64_t group = tx_run_group(p->run);
+    int64_t group = tx_launch_group(p->launch);
     for (struct signal_op *s = p->signals, *next; s; s = next) {
         next = s->next;
         if (s->sent)
             continue;
-        if (!group && !tx_run_exit(p->run))
+        if (!group && !tx_launch_exit(p->launch))
             continue;
         s->sent = true;
         if (!group) {
             signal_done(s, tt_error_new(TT_NOT_FOUND, "the command has ended"));
-        } else if (tx_link_host(tx_run_link(p->run))) {
-            struct tx_guard *guardian = tx_guard_of(tx_run_link(p->run), p->user, p->password);
+        } else if (tx_link_host(tx_launch_link(p->launch))) {
+            struct tx_guard *guardian =
+                tx_guard_of(tx_launch_link(p->launch), p->user, p->password);
             s->sub = tx_guard_signal(guardian, s->op.scope, group, s->signal);
             tt_op_await(s->sub, on_guard_signalled, s);
         } else {
@@ -383,7 +384,7 @@ static void proc_free(struct tt_process *base)
     struct proc *p = (struct proc *)(void *)base;
     tt_loop_unpost(p->loop, &p->job);
     /* one that is given up stays with the guardian */
-    if (tx_run_exit(p->run) && tx_run_exit(p->run)->kind != TT_LOST)
+    if (tx_launch_exit(p->launch) && tx_launch_exit(p->launch)->kind != TT_LOST)
         unguard(p);
     for (int i = 0; i < 2; i++)
         if (p->reads[i])
@@ -396,7 +397,7 @@ static void proc_free(struct tt_process *base)
         p->gone->proc = NULL;
     for (struct signal_op *s = p->signals; s; s = s->next)
         s->proc = NULL;
-    tx_run_free(p->run);
+    tx_launch_free(p->launch);
     if (p->password)
         explicit_bzero(p->password, strlen(p->password));
     free(p->password);
@@ -417,7 +418,7 @@ static const struct tt_process_class process_class = {
 
 static void settle(struct proc *p)
 {
-    const struct tt_exit *end = tx_run_exit(p->run);
+    const struct tt_exit *end = tx_launch_exit(p->launch);
     if (!end || p->settled)
         return;
     p->settled = true;
@@ -437,7 +438,7 @@ static void settle(struct proc *p)
 static void deliver(struct proc *p)
 {
     struct start_op *s = p->starting;
-    if (!s || (!tx_run_accepted(p->run) && !tx_run_exit(p->run)))
+    if (!s || (!tx_launch_accepted(p->launch) && !tx_launch_exit(p->launch)))
         return;
     s->base.process = &p->base;
     s->proc = NULL;
@@ -454,7 +455,7 @@ static void on_job(struct tt_job *job)
 static void on_changed(void *arg)
 {
     struct proc *p = arg;
-    if (!p->guarded && tx_run_group(p->run) && !tx_run_exit(p->run))
+    if (!p->guarded && tx_launch_group(p->launch) && !tx_launch_exit(p->launch))
         tt_loop_post(p->loop, &p->job);
     for (int i = 0; i < 2; i++)
         if (p->reads[i])
@@ -482,7 +483,6 @@ static void start_free(struct tt_op *op)
 {
     struct start_op *s = (struct start_op *)(void *)op;
     tt_command_clear(&s->command);
-    tx_host_release(s->host);
     tt_env_release(s->env);
     tt_process_op_free(op);
 }
@@ -501,8 +501,8 @@ static void on_lease(struct tt_op *op, void *arg)
     struct proc *p = tt_zalloc(sizeof *p);
     p->loop = s->base.op.loop;
     p->job.run = on_job;
-    p->run = tx_run_new(s->host, lease, &s->command, on_changed, p, &err);
-    if (!p->run) {
+    p->launch = tx_launch_new(tx_host_of(s->env), lease, &s->command, on_changed, p, &err);
+    if (!p->launch) {
         free(p);
         tt_op_finish(&s->base.op, err);
         return;
@@ -514,14 +514,12 @@ static void on_lease(struct tt_op *op, void *arg)
     s->proc = p;
 }
 
-struct tt_op *tx_ssh_start(struct tt_env *env, struct tx_host *host, struct tt_scope *scope,
+struct tt_op *tx_ssh_start(struct tt_env *env, struct tt_scope *scope,
                            const struct tt_command *command)
 {
     static const struct tt_op_class class_ = {"starting a remote command", start_cancel,
                                               start_free};
     struct start_op *s = tt_zalloc(sizeof *s);
-    s->host = host;
-    tx_host_retain(host);
     s->env = env;
     tt_env_retain(env);
     tt_command_copy(&s->command, command);
@@ -533,7 +531,7 @@ struct tt_op *tx_ssh_start(struct tt_env *env, struct tx_host *host, struct tt_s
                                                "a pty for another user is not supported over ssh"));
         return &s->base.op;
     }
-    s->opening = tx_host_channel(host, scope, NULL, 0);
+    s->opening = tx_host_channel(tx_host_of(env), scope, NULL, 0);
     tt_op_await(s->opening, on_lease, s);
     return &s->base.op;
 }

@@ -2,10 +2,10 @@
 #ifndef TX_SSH_PROCESS_H
 #define TX_SSH_PROCESS_H
 
-#include "executors/ssh/command/run.h"
+#include "executors/ssh/command/launch.h"
 
 /* tt_env_class.start. */
-struct tt_op *tx_ssh_start(struct tt_env *env, struct tx_host *host, struct tt_scope *scope,
+struct tt_op *tx_ssh_start(struct tt_env *env, struct tt_scope *scope,
                            const struct tt_command *command);
 
 #endif

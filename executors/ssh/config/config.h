@@ -6,7 +6,7 @@
 #ifndef TX_SSH_CONFIG_H
 #define TX_SSH_CONFIG_H
 
-#include "executors/ssh/ssh.h"
+#include "executors/ssh/config/options.h"
 
 /* Finishes with tx_ssh_settings_of. `options` outlive the operation. */
 struct tt_op *tx_ssh_resolve(struct tt_scope *scope, const struct tx_ssh_options *options);

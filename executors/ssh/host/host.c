@@ -1,16 +1,21 @@
-#include "executors/ssh/host/pool.h"
+#include "executors/ssh/host/parts.h"
 
 #include "core/base/alloc.h"
 #include "core/base/owner.h"
 #include "executors/ssh/config/config.h"
+#include "executors/ssh/config/destination.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { max_jumps = 8 };
 
-static struct tx_host *hosts;
-static uint64_t last_number;
+/* The hosts of a loop, the newest first. */
+static struct tx_host **hosts_of(struct tt_loop *loop)
+{
+    static const struct tt_slot slot = {sizeof(struct tx_host *), NULL};
+    return tt_loop_slot(loop, &slot);
+}
 
 static void on_job(struct tt_job *job);
 
@@ -19,9 +24,9 @@ static struct tx_host *host_get(struct tt_loop *loop, const struct tx_ssh_option
 {
     struct tt_buf key = {0};
     tx_options_key(&key, options, depth);
-    for (struct tx_host *host = hosts; host; host = host->next) {
-        if (host->loop == loop && host->key.length == key.length &&
-            memcmp(host->key.data, key.data, key.length) == 0) {
+    struct tx_host **hosts = hosts_of(loop);
+    for (struct tx_host *host = *hosts; host; host = host->next) {
+        if (host->key.length == key.length && memcmp(host->key.data, key.data, key.length) == 0) {
             explicit_bzero(key.data, key.length);
             tt_buf_free(&key);
             host->refs++;
@@ -31,14 +36,13 @@ static struct tx_host *host_get(struct tt_loop *loop, const struct tx_ssh_option
     struct tx_host *host = tt_zalloc(sizeof *host);
     host->refs = 1;
     host->loop = loop;
-    host->number = ++last_number;
     host->key = key;
     host->depth = depth;
     host->job.run = on_job;
     host->life = tt_scope_new(loop, NULL);
     tx_own_options_copy(&host->own, options);
-    host->next = hosts;
-    hosts = host;
+    host->next = *hosts;
+    *hosts = host;
     return host;
 }
 
@@ -64,7 +68,7 @@ void tx_host_release(struct tx_host *host)
     tt_scope_cancel(host->life, why);
     tt_error_free(why);
     tt_loop_unpost(host->loop, &host->job);
-    struct tx_host **at = &hosts;
+    struct tx_host **at = hosts_of(host->loop);
     while (*at != host)
         at = &(*at)->next;
     *at = host->next;
@@ -166,11 +170,6 @@ void tx_host_set_jump(struct tx_host *host, struct tx_host *jump)
 }
 
 /* --- what is known of it --- */
-
-uint64_t tx_host_number(const struct tx_host *host)
-{
-    return host->number;
-}
 
 struct tt_scope *tx_host_life(const struct tx_host *host)
 {

@@ -8,18 +8,27 @@
 #ifndef TX_SSH_HOST_H
 #define TX_SSH_HOST_H
 
-#include "executors/ssh/ssh.h"
+#include "executors/ssh/config/options.h"
 #include "executors/ssh/wire/channel.h"
 
 struct tx_host;
 struct tx_link; /* a connection of the pool */
 
+/* What every environment of the class "ssh" is. */
+struct tx_ssh_env {
+    struct tt_env base;
+    struct tx_host *host; /* held */
+};
+/* For who is only ever given such environments: its commands, its files. Borrowed. */
+static inline struct tx_host *tx_host_of(const struct tt_env *env)
+{
+    return ((const struct tx_ssh_env *)(const void *)env)->host;
+}
+
 /* The host of these options: an existing one, or new. One reference for the caller. */
 struct tx_host *tx_host_get(struct tt_loop *loop, const struct tx_ssh_options *options);
 void tx_host_retain(struct tx_host *host);
 void tx_host_release(struct tx_host *host); /* the last one ends all connections */
-/* Tells hosts of one destination with different credentials apart; unique in the process. */
-uint64_t tx_host_number(const struct tx_host *host);
 /* Whether the login shell is known to be /bin/sh itself. */
 bool tx_host_shell_is_sh(const struct tx_host *host);
 void tx_host_learn_shell(struct tx_host *host, bool is_sh);

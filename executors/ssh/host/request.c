@@ -1,4 +1,4 @@
-#include "executors/ssh/host/pool.h"
+#include "executors/ssh/host/parts.h"
 
 #include "core/base/alloc.h"
 #include "core/base/owner.h"

@@ -307,8 +307,13 @@ static bool try_key(struct auth *a)
     return true;
 }
 
-/* libssh2 gives its prompt callback nothing of ours. */
-static struct auth *answering;
+/* libssh2 gives its prompt callback nothing of ours but the session, which knows its loop: there it
+ * finds who is being asked. */
+static struct auth **answering(struct tt_loop *loop)
+{
+    static const struct tt_slot slot = {sizeof(struct auth *), NULL};
+    return tt_loop_slot(loop, &slot);
+}
 
 static void on_prompts(const char *name, int name_length, const char *instruction,
                        int instruction_length, int count,
@@ -319,23 +324,25 @@ static void on_prompts(const char *name, int name_length, const char *instructio
     (void)name_length;
     (void)instruction;
     (void)instruction_length;
-    (void)abstract;
+    const struct tx_session *session = *abstract;
+    struct auth *a = *answering(tx_session_loop(session));
     for (int i = 0; i < count; i++) {
         /* a question with an echo asks for something else than the password */
-        const char *answer = prompts[i].echo ? "" : answering->settings->password;
+        const char *answer = prompts[i].echo ? "" : a->settings->password;
         responses[i].text = strdup(answer);
         responses[i].length = responses[i].text ? (unsigned)strlen(answer) : 0;
-        answering->answered = true;
+        a->answered = true;
     }
 }
 
 static bool try_keyboard(struct auth *a)
 {
-    answering = a;
+    struct auth **asked = answering(a->op.loop);
+    *asked = a;
     int rc = TX_SSH2("ssh_auth.keyboard", tx_ssh2.userauth_keyboard_interactive_ex(
                                               tx_session_raw(a->session), a->settings->user,
                                               (unsigned)strlen(a->settings->user), on_prompts));
-    answering = NULL;
+    *asked = NULL;
     if (rc == LIBSSH2_ERROR_EAGAIN && !tx_session_why(a->session))
         return false;
     if (rc == 0) {

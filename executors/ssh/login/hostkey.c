@@ -3,7 +3,6 @@
 #include "core/base/alloc.h"
 #include "core/base/local.h"
 #include "executors/ssh/login/key.h"
-#include "executors/ssh/login/keyfiles.h"
 #include "executors/ssh/wire/methods.h"
 #include "executors/ssh/wire/pack.h"
 

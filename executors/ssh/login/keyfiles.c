@@ -1,16 +1,12 @@
 #include "executors/ssh/login/keyfiles.h"
 
 #include "core/base/alloc.h"
-#include "core/base/fault.h"
 #include "core/base/local.h"
 #include "executors/ssh/login/known_hosts.h"
 #include "executors/ssh/wire/pack.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { max_key_file = 1 << 20 };
 

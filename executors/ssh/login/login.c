@@ -35,8 +35,17 @@ struct login {
     int attempts;
 };
 
-static struct login *queue;
-static unsigned in_turn;
+/* Of a loop. */
+struct queue {
+    struct login *first;
+    unsigned in_turn;
+};
+
+static struct queue *queue_of(const struct login *l)
+{
+    static const struct tt_slot slot = {sizeof(struct queue), NULL};
+    return tt_loop_slot(l->op.loop, &slot);
+}
 
 static void drop_session(struct login *l)
 {
@@ -49,18 +58,19 @@ static void drop_session(struct login *l)
 
 static void start_dialling(struct login *l);
 
-/* Whoever is next in the queue; all of one loop, which is the only one of the process. */
+/* To whoever is next in the queue. */
 static void pass_turn(struct login *l)
 {
+    struct queue *queue = queue_of(l);
     if (!l->has_turn)
         return;
     l->has_turn = false;
     tt_timer_stop(l->op.loop, &l->turn);
-    in_turn--;
-    if (!queue)
+    queue->in_turn--;
+    struct login *next = queue->first;
+    if (!next)
         return;
-    struct login *next = queue;
-    queue = next->next_queued;
+    queue->first = next->next_queued;
     start_dialling(next);
 }
 
@@ -71,7 +81,7 @@ static void on_turn_over(struct tt_timer *timer)
 
 static void leave_queue(struct login *l)
 {
-    struct login **at = &queue;
+    struct login **at = &queue_of(l)->first;
     while (*at && *at != l)
         at = &(*at)->next_queued;
     if (*at)
@@ -120,11 +130,12 @@ static void login_free(struct tt_op *op)
 
 static void queue_up(struct login *l)
 {
-    if (in_turn < turns) {
+    struct queue *queue = queue_of(l);
+    if (queue->in_turn < turns) {
         start_dialling(l);
         return;
     }
-    struct login **at = &queue;
+    struct login **at = &queue->first;
     while (*at)
         at = &(*at)->next_queued;
     l->next_queued = NULL;
@@ -253,7 +264,7 @@ static void start_dialling(struct login *l)
     int64_t now = tt_loop_now(l->op.loop);
     l->state = DIALLING;
     l->has_turn = true;
-    in_turn++;
+    queue_of(l)->in_turn++;
     tt_timer_start(l->op.loop, &l->turn, now + turn_ms, on_turn_over);
     /* what a connection may take counts from here: waiting for our own turn is no fault of the host
      */

@@ -91,7 +91,8 @@ static void drop_given(struct reader *r)
     }
 }
 
-/* What has arrived without a gap, at most max. */
+/* What has arrived without a gap, at most max. A later part may have bytes behind one that found
+ * the end, when the file grew in between: the file ends where its end was seen. */
 static size_t available(const struct reader *r, size_t max)
 {
     size_t have = 0;
@@ -100,6 +101,8 @@ static size_t available(const struct reader *r, size_t max)
         if (!part->done)
             break;
         have += part->data.length - part->given;
+        if (part->end)
+            break;
     }
     return have < max ? have : max;
 }
@@ -278,49 +281,50 @@ struct tt_file *tx_stream_read_back(struct tt_env *env, struct tx_sftp *sftp, co
 
 static void open_free(struct tt_op *op)
 {
-    tx_task_clear((struct tx_task *)(void *)op);
+    tx_operation_clear((struct tx_operation *)(void *)op);
     tt_file_op_free(op);
 }
 
 static void on_open_stat(void *arg, const struct tx_sftp_reply *reply)
 {
-    struct tx_task *task = arg;
+    struct tx_operation *operation = arg;
     struct tx_cursor body = reply->body;
     struct tt_stat stat;
-    if (!tx_task_expects(task, reply, TX_SFTP_ATTRS))
+    if (!tx_operation_expects(operation, reply, TX_SFTP_ATTRS))
         return;
     if (!tx_sftp_get_attrs(&body, &stat) || stat.type == TT_FILE_DIRECTORY) {
-        tx_task_finish(task, tt_error_new(TT_IO, "cannot read %s: it is a directory", task->path));
+        tx_operation_finish(
+            operation, tt_error_new(TT_IO, "cannot read %s: it is a directory", operation->path));
         return;
     }
-    struct reader *r = reader_new(task->env, task->sftp, task->path, &stat);
-    r->handle = task->handle;
-    task->handle = (struct tt_buf){0};
-    task->as.file.file = &r->file;
+    struct reader *r = reader_new(operation->env, operation->sftp, operation->path, &stat);
+    r->handle = operation->handle;
+    operation->handle = (struct tt_buf){0};
+    operation->as.file.file = &r->file;
     ask_ahead(r); /* for whoever opens a file to read it */
-    tx_task_finish(task, NULL);
+    tx_operation_finish(operation, NULL);
 }
 
 static void on_open(void *arg, const struct tx_sftp_reply *reply)
 {
-    struct tx_task *task = arg;
-    if (!tx_task_expects(task, reply, TX_SFTP_HANDLE))
+    struct tx_operation *operation = arg;
+    if (!tx_operation_expects(operation, reply, TX_SFTP_HANDLE))
         return;
-    tx_task_take_handle(task, reply);
-    tx_task_ask_handle(task, TX_SFTP_FSTAT, on_open_stat);
+    tx_operation_take_handle(operation, reply);
+    tx_operation_ask_handle(operation, TX_SFTP_FSTAT, on_open_stat);
 }
 
-static void open_go(struct tx_task *task)
+static void open_go(struct tx_operation *operation)
 {
     struct tt_buf payload = {0};
-    tx_put_text(&payload, task->path);
+    tx_put_text(&payload, operation->path);
     tx_put_u32(&payload, 1); /* READ */
     tx_put_u32(&payload, 0);
-    tx_task_ask(task, TX_SFTP_OPEN, &payload, on_open);
+    tx_operation_ask(operation, TX_SFTP_OPEN, &payload, on_open);
 }
 
 struct tt_op *tx_ssh_open_read(struct tt_env *env, struct tt_scope *scope, const char *path)
 {
-    static const struct tt_op_class class_ = {"opening a file", tx_task_cancel, open_free};
-    return tx_task_begin(tx_task_new(env, scope, &class_, "read", path, open_go));
+    static const struct tt_op_class class_ = {"opening a file", tx_operation_cancel, open_free};
+    return tx_operation_begin(tx_operation_new(env, scope, &class_, "read", path, open_go));
 }

@@ -25,7 +25,7 @@ struct writer {
     bool summed;             /* its digest was told, which says more than its size */
     struct tt_error *error;
     struct write_op *op;
-    struct tx_task *commit;
+    struct tx_operation *commit;
     bool committed;
 };
 
@@ -179,83 +179,83 @@ static struct tt_op *writer_digest(struct tt_file *file, struct tt_scope *scope)
 
 static void plain_free(struct tt_op *op)
 {
-    tx_task_clear((struct tx_task *)(void *)op);
+    tx_operation_clear((struct tx_operation *)(void *)op);
     free(op);
 }
 
-static struct writer *writer_of(struct tx_task *task)
+static struct writer *writer_of(struct tx_operation *operation)
 {
-    return (struct writer *)(void *)task->other;
+    return (struct writer *)(void *)operation->other;
 }
 
-static void commit_finish(struct tx_task *task, struct tt_error *err)
+static void commit_finish(struct tx_operation *operation, struct tt_error *err)
 {
-    writer_of(task)->commit = NULL;
-    task->other = NULL; /* the writer was only lent */
-    tx_task_finish(task, err);
+    writer_of(operation)->commit = NULL;
+    operation->other = NULL; /* the writer was only lent */
+    tx_operation_finish(operation, err);
 }
 
 static void commit_cancel(struct tt_op *op, const struct tt_error *why)
 {
-    commit_finish((struct tx_task *)(void *)op, tt_error_copy(why));
+    commit_finish((struct tx_operation *)(void *)op, tt_error_copy(why));
 }
 
 static void on_renamed(void *arg, const struct tx_sftp_reply *reply)
 {
-    struct tx_task *task = arg;
+    struct tx_operation *operation = arg;
     if (reply->status == TX_SFTP_OK) {
-        writer_of(task)->committed = true;
-        commit_finish(task, NULL);
+        writer_of(operation)->committed = true;
+        commit_finish(operation, NULL);
     } else {
-        commit_finish(task, tx_sftp_error(reply, "replace", task->path));
+        commit_finish(operation, tx_sftp_error(reply, "replace", operation->path));
     }
 }
 
-static void on_settled(struct tx_task *task)
+static void on_settled(struct tx_operation *operation)
 {
-    struct writer *w = writer_of(task);
-    if (--task->waiting > 0)
+    struct writer *w = writer_of(operation);
+    if (--operation->waiting > 0)
         return;
-    if (task->failed) {
-        struct tt_error *err = task->failed;
-        task->failed = NULL;
-        commit_finish(task, err);
+    if (operation->failed) {
+        struct tt_error *err = operation->failed;
+        operation->failed = NULL;
+        commit_finish(operation, err);
     } else if (w->temporary) {
-        tx_stream_rename(task, w->temporary, w->final, on_renamed);
+        tx_stream_rename(operation, w->temporary, w->final, on_renamed);
     } else {
         w->committed = true;
-        commit_finish(task, NULL);
+        commit_finish(operation, NULL);
     }
 }
 
 static void on_status(void *arg, const struct tx_sftp_reply *reply)
 {
-    struct tx_task *task = arg;
-    if (reply->status != TX_SFTP_OK && !task->failed)
-        task->failed = tx_sftp_error(reply, "write", task->path);
-    on_settled(task);
+    struct tx_operation *operation = arg;
+    if (reply->status != TX_SFTP_OK && !operation->failed)
+        operation->failed = tx_sftp_error(reply, "write", operation->path);
+    on_settled(operation);
 }
 
 static void on_size(void *arg, const struct tx_sftp_reply *reply)
 {
-    struct tx_task *task = arg;
-    struct writer *w = writer_of(task);
+    struct tx_operation *operation = arg;
+    struct writer *w = writer_of(operation);
     struct tx_cursor body = reply->body;
     struct tt_stat stat;
-    if (!task->failed && (reply->type != TX_SFTP_ATTRS || !tx_sftp_get_attrs(&body, &stat)))
-        task->failed = tx_sftp_error(reply, "write", task->path);
-    else if (!task->failed && w->temporary && stat.size != w->offset)
-        task->failed =
-            tt_error_new(TT_IO, "cannot write %s: %llu bytes were written and %llu arrived",
-                         task->path, (unsigned long long)w->offset, (unsigned long long)stat.size);
-    on_settled(task);
+    if (!operation->failed && (reply->type != TX_SFTP_ATTRS || !tx_sftp_get_attrs(&body, &stat)))
+        operation->failed = tx_sftp_error(reply, "write", operation->path);
+    else if (!operation->failed && w->temporary && stat.size != w->offset)
+        operation->failed = tt_error_new(
+            TT_IO, "cannot write %s: %llu bytes were written and %llu arrived", operation->path,
+            (unsigned long long)w->offset, (unsigned long long)stat.size);
+    on_settled(operation);
 }
 
 static void go_on_committing(struct writer *w)
 {
-    struct tx_task *task = w->commit;
+    struct tx_operation *operation = w->commit;
     if (w->error) {
-        commit_finish(task, tt_error_copy(w->error));
+        commit_finish(operation, tt_error_copy(w->error));
         return;
     }
     struct tt_buf handle = {0};
@@ -264,43 +264,44 @@ static void go_on_committing(struct writer *w)
         struct tt_buf payload = {0};
         tt_buf_add(&payload, handle.data, handle.length);
         tx_sftp_put_mode(&payload, w->mode);
-        task->waiting++;
-        tx_task_ask(task, TX_SFTP_FSETSTAT, &payload, on_status);
+        operation->waiting++;
+        tx_operation_ask(operation, TX_SFTP_FSETSTAT, &payload, on_status);
     }
     if (!w->summed) {
-        task->waiting++;
-        tx_sftp_send(w->sftp, TX_SFTP_FSTAT, &handle, on_size, task);
+        operation->waiting++;
+        tx_sftp_send(w->sftp, TX_SFTP_FSTAT, &handle, on_size, operation);
     }
-    task->waiting++;
-    tx_sftp_send(w->sftp, TX_SFTP_CLOSE, &handle, on_status, task);
+    operation->waiting++;
+    tx_sftp_send(w->sftp, TX_SFTP_CLOSE, &handle, on_status, operation);
     tt_buf_free(&handle);
     /* never closed twice: by then the server may have given it to another file */
     tt_buf_free(&w->handle);
 }
 
-static void commit_go(struct tx_task *task)
+static void commit_go(struct tx_operation *operation)
 {
-    (void)task;
+    (void)operation;
 }
 
 static struct tt_op *writer_commit(struct tt_file *file, struct tt_scope *scope)
 {
     static const struct tt_op_class class_ = {"finishing a file", commit_cancel, plain_free};
     struct writer *w = (struct writer *)(void *)file;
-    struct tx_task *task = tx_task_new(file->env, scope, &class_, "write", w->path, commit_go);
-    if (tt_op_finished(&task->as.op))
-        return &task->as.op;
-    task->sftp = w->sftp;
+    struct tx_operation *operation =
+        tx_operation_new(file->env, scope, &class_, "write", w->path, commit_go);
+    if (tt_op_finished(&operation->as.op))
+        return &operation->as.op;
+    operation->sftp = w->sftp;
     tx_sftp_retain(w->sftp);
-    task->other = (char *)w;
-    task->asked = true; /* what is lost now is lost */
-    w->commit = task;
+    operation->other = (char *)w;
+    operation->asked = true; /* what is lost now is lost */
+    w->commit = operation;
     if (w->size >= 0 && (uint64_t)w->size != w->offset && !w->error)
         w->error = tt_error_new(TT_IO, "cannot write %s: %lld bytes were announced, %llu came",
                                 w->path, (long long)w->size, (unsigned long long)w->offset);
     if (!w->in_flight || w->error)
         go_on_committing(w);
-    return &task->as.op;
+    return &operation->as.op;
 }
 
 static void writer_free(struct tt_file *file)
@@ -333,8 +334,8 @@ static void writer_free(struct tt_file *file)
 static const struct tt_file_stream_class writer_class = {writer_no_read, writer_write,
                                                          writer_digest, writer_commit, writer_free};
 
-struct tt_file *tx_stream_writer(struct tx_task *opening, char *final, char *temporary, int mode,
-                                 int64_t size)
+struct tt_file *tx_stream_writer(struct tx_operation *opening, char *final, char *temporary,
+                                 int mode, int64_t size)
 {
     struct writer *w = tt_zalloc(sizeof *w);
     w->file =
@@ -359,13 +360,14 @@ char *tx_stream_temporary(const char *path, struct tt_loop *loop)
                      (unsigned long long)tt_loop_random(loop));
 }
 
-void tx_stream_rename(struct tx_task *task, const char *from, const char *to, tx_sftp_done *done)
+void tx_stream_rename(struct tx_operation *operation, const char *from, const char *to,
+                      tx_sftp_done *done)
 {
     struct tt_buf payload = {0};
-    bool replace = tx_sftp_can_replace(task->sftp);
+    bool replace = tx_sftp_can_replace(operation->sftp);
     if (replace)
         tx_put_text(&payload, "posix-rename@openssh.com");
     tx_put_text(&payload, from);
     tx_put_text(&payload, to);
-    tx_task_ask(task, replace ? TX_SFTP_EXTENDED : TX_SFTP_RENAME, &payload, done);
+    tx_operation_ask(operation, replace ? TX_SFTP_EXTENDED : TX_SFTP_RENAME, &payload, done);
 }

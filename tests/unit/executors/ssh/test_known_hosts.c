@@ -1,5 +1,6 @@
 /* known_hosts: what matches, what does not, what is judged. */
 #include "executors/ssh/config/config.h"
+#include "executors/ssh/config/destination.h"
 #include "executors/ssh/login/known_hosts.h"
 #include "executors/ssh/wire/lib.h"
 

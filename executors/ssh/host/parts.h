@@ -1,10 +1,11 @@
-/* What the files of the pool share: ssh_host.c (the hosts), ssh_connect.c (new connections),
- * ssh_link.c (the connections, and the leases on them), ssh_request.c (who wants a channel),
- * ssh_close.c. */
-#ifndef TX_SSH_POOL_H
-#define TX_SSH_POOL_H
+/* What the host's files share. A host and its pool of connections are one idea in several files
+ * that call each other: host.c (the hosts, and the way to one), connect.c (new connections), link.c
+ * (the connections, and the leases on them), request.c (who wants a channel), close.c. Internal to
+ * this room. Loop thread. */
+#ifndef TX_SSH_PARTS_H
+#define TX_SSH_PARTS_H
 
-#include "executors/ssh/config/own_options.h"
+#include "executors/ssh/config/options.h"
 #include "executors/ssh/host/host.h"
 
 enum { tx_assumed_channels = 10 /* OpenSSH's default for MaxSessions */ };
@@ -24,10 +25,9 @@ struct tx_link {
 };
 
 struct tx_host {
-    struct tx_host *next; /* of all hosts */
+    struct tx_host *next; /* of all hosts of the loop */
     unsigned refs;
     struct tt_loop *loop;
-    uint64_t number;
     struct tt_buf key; /* what makes two hosts the same */
     struct tx_own_options own;
     struct tx_ssh_settings settings;
@@ -43,18 +43,18 @@ struct tx_host {
     unsigned room;               /* channels that a connection is known to hold; 0: not known */
     bool crowded;                /* another connection was refused while some live */
     bool shell_is_sh;
-    struct tx_sftp *sftp; /* sftp.c keeps a reference for it */
+    struct tx_sftp *sftp; /* executors/ssh/sftp keeps a reference for it */
     struct tt_job job;
 };
 
-/* --- ssh_host.c --- */
+/* --- host.c --- */
 
 /* Something changed: soon, who waits is served. */
 void tx_host_settle(struct tx_host *host);
 /* Nobody waits for it to be resolved or connected to. */
 void tx_host_stop_reaching(struct tx_host *host, const struct tt_error *why);
 
-/* --- ssh_connect.c --- */
+/* --- connect.c --- */
 
 /* Makes one more connection for the pool. */
 void tx_host_connect(struct tx_host *host);
@@ -62,7 +62,7 @@ void tx_host_connect(struct tx_host *host);
 void tx_host_stop_connecting(struct tx_host *host, const struct tt_error *why);
 size_t tx_host_connecting(const struct tx_host *host); /* how many */
 
-/* --- ssh_link.c --- */
+/* --- link.c --- */
 
 /* Puts a session (taken) into the pool. */
 struct tx_link *tx_link_new(struct tx_host *host, struct tx_session *session);
@@ -77,7 +77,7 @@ void tx_link_give_place(struct tx_link *link, bool attached);
 /* Takes the channel, and a place that was taken for it. */
 struct tx_lease *tx_lease_new(struct tx_link *link, struct tx_channel *channel, bool attached);
 
-/* --- ssh_request.c --- */
+/* --- request.c --- */
 
 /* Gives those who wait a connection with room, and asks for more connections. */
 void tx_requests_serve(struct tx_host *host);
