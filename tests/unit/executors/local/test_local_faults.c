@@ -75,7 +75,7 @@ static struct run {
     char fault[64];
 } runs[at_once];
 
-static void begin(struct run *run, const char *variable, const char *fault)
+static void start_run(struct run *run, const char *variable, const char *fault)
 {
     snprintf(run->fault, sizeof run->fault, "%s", fault);
     run->pid = fork();
@@ -118,7 +118,7 @@ static char *passages(void)
     char path[] = "/tmp/tutti-passages-XXXXXX";
     int fd = mkstemp(path);
     assert_true(fd >= 0);
-    begin(&runs[0], "TUTTI_FAULT_LIST", path);
+    start_run(&runs[0], "TUTTI_FAULT_LIST", path);
     assert_non_null(end_one());
     char *all = tt_zalloc(1 << 16);
     assert_true(read(fd, all, (1 << 16) - 1) > 0);
@@ -170,7 +170,7 @@ static void each_fault_is_a_clean_error(void **state)
             snprintf(text, sizeof text, "%s:%d%s", points[i], nth ? nth : 1, nth ? "" : "+");
             snprintf(line, sizeof line, "%s\n", text);
             if (nth < 2 || strstr(passed, line)) /* a passage that there is */
-                begin(place(), "TUTTI_FAULT", text);
+                start_run(place(), "TUTTI_FAULT", text);
         }
     while (end_one())
         continue;
