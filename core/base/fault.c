@@ -7,31 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { max_names = 1024 };
+enum { max_names = 1024, passages_listed = 3 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static const char *seen[max_names];
+static struct {
+    const char *name;
+    long passed;
+} points[max_names];
 
-/* True the first time that this name passes. */
-static bool is_new(const char *name)
+/* How often this name has passed, with this passage. */
+static long passage_of(const char *name)
 {
     for (int i = 0; i < max_names; i++) {
-        if (!seen[i]) {
-            seen[i] = name;
-            return true;
-        }
-        if (seen[i] == name || strcmp(seen[i], name) == 0)
-            return false;
+        if (!points[i].name)
+            points[i].name = name;
+        if (points[i].name == name || strcmp(points[i].name, name) == 0)
+            return ++points[i].passed;
     }
-    return false;
+    return passages_listed + 1;
 }
 
 static void list(const char *name)
 {
     const char *path = getenv("TUTTI_FAULT_LIST");
-    FILE *out = path && is_new(name) ? fopen(path, "a") : NULL;
+    long passage = path ? passage_of(name) : 0;
+    FILE *out = passage && passage <= passages_listed ? fopen(path, "a") : NULL;
     if (out) {
-        fprintf(out, "%s\n", name);
+        fprintf(out, "%s:%ld\n", name, passage);
         fclose(out);
     }
 }

@@ -5,7 +5,8 @@
  *
  * With TT_FAULTS, the environment variable TUTTI_FAULT selects what fails: "name" fails the first
  * passage, "name:3" the third, "name:3+" the third and all later ones. errno is set to EIO.
- * TUTTI_FAULT_LIST=FILE appends the name of every point when it is first passed. */
+ * TUTTI_FAULT_LIST=FILE appends "name:1" when a process first passes a point, and so on to
+ * "name:3". */
 #ifndef TT_FAULT_H
 #define TT_FAULT_H
 

@@ -11,9 +11,7 @@ t.describe("command", function()
     t.eq(env:run { sh = "echo $((1 + 2))" }.stdout, "3\n")
   end)
   it("argv words arrive byte-exact whatever they contain", function(env)
-    for _, word in ipairs(suite.hostile) do
-      t.eq(env:run { "printf", "%s", word }.stdout, word)
-    end
+    suite.each(suite.hostile, function(word) t.eq(env:run { "printf", "%s", word }.stdout, word) end)
     t.eq(env:run { "printf", "[%s]", table.unpack(suite.hostile) }.stdout,
       "[" .. table.concat(suite.hostile, "][") .. "]")
   end, { timeout = 120 })
@@ -30,9 +28,7 @@ end)
 
 t.describe("placeholders", function()
   it("each %s is its value, quoted", function(env)
-    for _, word in ipairs(suite.hostile) do
-      t.eq(env:run("printf %%s %s", word).stdout, word)
-    end
+    suite.each(suite.hostile, function(word) t.eq(env:run("printf %%s %s", word).stdout, word) end)
   end, { timeout = 120 })
   it("a table is each item quoted", function(env)
     t.eq(env:run("printf '[%%s]' %s", { "a b", "", "c'd" }).stdout, "[a b][][c'd]")
@@ -65,7 +61,7 @@ t.describe("result", function()
     t.eq(r.stdout, "out\n")
     t.eq(r.stderr, "err\n")
     t.eq(math.type(r.duration), "float")
-    t.ok(r.duration >= 0 and r.duration < 30)
+    t.ok(r.duration > 0)
     t.eq(r.env, tostring(env))
   end)
   it("ok is code 0 and no kind", function(env)
@@ -106,10 +102,10 @@ t.describe("kind", function()
       { 129, "signal", "HUP" }, { 137, "signal", "KILL" }, { 143, "signal", "TERM" },
       { 159, "signal", "SYS" }, { 160, "exit" }, { 255, "exit" },
     }
-    for _, case in ipairs(cases) do
+    suite.each(cases, function(case)
       local r = env:try("exit " .. case[1])
       t.eq({ r.ok, r.code, r.kind, r.signal }, { false, case[1], case[2], case[3] })
-    end
+    end)
   end, { timeout = 120 })
   it("a shell that kills itself is 137 and not ok", function(env)
     local r = env:try "kill -KILL $$"

@@ -32,9 +32,9 @@ end)
 
 t.describe("env", function()
   it("values arrive exactly", function(env)
-    for _, value in ipairs(suite.hostile) do
+    suite.each(suite.hostile, function(value)
       t.eq(env:run { sh = 'printf %s "$VALUE"', env = { VALUE = value } }.stdout, value)
-    end
+    end)
   end, { timeout = 120 })
   it("a name that is no name is refused before anything runs", function(env)
     local dir = suite.folder()

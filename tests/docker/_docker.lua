@@ -40,20 +40,13 @@ end
 
 -- How many processes in a container have this word in their command line.
 function docker.count(container, word)
-  local n = 0
-  local top = docker.api("GET", "/containers/" .. container .. "/top?ps_args=-eo%20pid,args")
-  for _, row in ipairs(top.Processes) do
-    if row[2]:find(word, 1, true) then n = n + 1 end
-  end
-  return n
+  local id = docker.api("GET", "/containers/" .. container .. "/json").Id
+  local r = here:run { sh = [[for f in $(grep -l "$ID" /proc/[0-9]*/cgroup 2>/dev/null); do
+    tr '\0' ' ' <"${f%cgroup}cmdline" 2>/dev/null | grep -qF -- "$WORD" && echo x
+  done; true]], env = { ID = id, WORD = word } }
+  return #r.stdout // 2
 end
 
-function docker.eventually(condition, note)
-  local stop = tutti.now() + 15
-  while not condition() do
-    if tutti.now() > stop then error("it did not come true within 15 s: " .. note, 2) end
-    tutti.sleep "50ms"
-  end
-end
+docker.eventually = t.eventually
 
 return docker

@@ -34,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char *line = tx_known_line(names[0], key->type, key->key.data, key->key.length, NULL, NULL);
         struct tx_known_keys again = {0};
         tx_known_read(&again, line, strlen(line), "again", names, 1, NULL);
-        if (again.count != 1 || again.items[0].key.length != key->key.length)
+        if (again.count != 1 || again.items[0].key.length != key->key.length ||
+            memcmp(again.items[0].key.data, key->key.data, key->key.length) != 0)
             abort();
         tx_known_clear(&again);
         free(line);

@@ -1,6 +1,6 @@
 /* What an API server sends over an exec's WebSocket: whatever it is and however it is cut into
- * pieces, the channels say the same, and so do the shim's reports and the status that are in them.
- */
+ * pieces, the channels say what a slow, obvious model says, and so do the shim's reports and the
+ * status that are in them. */
 #include "executors/http/ws.h"
 #include "executors/k8s/exec.h"
 #include "executors/remote/shim.h"
@@ -79,27 +79,146 @@ static bool same(const struct tt_buf *a, const struct tt_buf *b)
     return a->length == b->length && (!a->length || memcmp(a->data, b->data, a->length) == 0);
 }
 
-/* One is how the other begins. */
-static bool same_beginning(const struct tt_buf *a, const struct tt_buf *b)
+/* --- the model: frame by frame over the whole input, by RFC 6455 --- */
+
+struct model {
+    struct tt_buf channel[channels];
+    struct tt_buf text; /* of a message that is text, as far as it came */
+    size_t answered;
+    bool broken;  /* a frame breaks the protocol */
+    bool no_text; /* it does because its text, which is in `channel`, is no UTF-8 */
+    bool closes;  /* a close frame begins: what comes after it does not count */
+    bool closed;  /* it ends */
+    bool unsure;  /* the input ends in or after a frame's head */
+    bool named, open, is_text;
+    unsigned char name;
+};
+
+/* How many bytes the character that begins here has; 0: none begins so. `cut`: it may go on after
+ * the end. */
+static size_t character(const unsigned char *at, size_t left, bool *cut)
 {
-    size_t length = a->length < b->length ? a->length : b->length;
-    return !length || memcmp(a->data, b->data, length) == 0;
+    size_t length = at[0] < 0x80   ? 1
+                    : at[0] < 0xc2 ? 0
+                    : at[0] < 0xe0 ? 2
+                    : at[0] < 0xf0 ? 3
+                    : at[0] < 0xf5 ? 4
+                                   : 0;
+    unsigned low = at[0] == 0xe0 ? 0xa0 : at[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned high = at[0] == 0xed ? 0x9f : at[0] == 0xf4 ? 0x8f : 0xbf;
+    for (size_t i = 1; i < length && i < left; i++) {
+        if (at[i] < low || at[i] > high)
+            return 0;
+        low = 0x80;
+        high = 0xbf;
+    }
+    *cut = length > left;
+    return length;
 }
 
-/* `closes`: there may be a close frame. libwslay checks its reason piece by piece, without always
- * finding what is wrong, and sends no pong after it; the connection ends either way. */
-static void compare(const struct seen *a, const struct seen *b, bool closes)
+static bool is_utf8(const struct tt_buf *text, bool whole)
 {
-    bool good = a->good && b->good;
-    if (!closes && (a->good != b->good || a->closed != b->closed))
-        abort();
-    /* of text that turns out to be no UTF-8, more or less was seen before */
+    const unsigned char *at = (const unsigned char *)text->data;
+    for (size_t left = text->length, length; left; left -= length, at += length) {
+        bool cut = false;
+        length = character(at, left, &cut);
+        if (!length || (cut && whole))
+            return false;
+        if (cut)
+            return true;
+    }
+    return true;
+}
+
+/* A piece of a data frame; `last` ends its message. */
+static void data_frame(struct model *model, const uint8_t *bytes, size_t length, bool last)
+{
+    if (model->is_text && length)
+        tt_buf_add(&model->text, bytes, length);
+    if (model->is_text && !is_utf8(&model->text, last))
+        model->broken = model->no_text = true;
+    if (length && !model->named) {
+        model->named = true;
+        model->name = *bytes++;
+        length--;
+    }
+    if (length)
+        tt_buf_add(&model->channel[model->name], bytes, length);
+}
+
+/* Takes one frame apart; its length, or 0 when nothing comes after it. */
+static size_t frame(struct model *model, const uint8_t *at, size_t left)
+{
+    size_t head = left < 2 ? 2 : (at[1] & 0x7f) == 126 ? 4 : (at[1] & 0x7f) == 127 ? 10 : 2;
+    if (left >= 2 && at[1] & 0x80)
+        head += 4;
+    if (left < head) {
+        model->unsure = true;
+        return 0;
+    }
+    bool last = at[0] & 0x80, control = at[0] & 8;
+    unsigned opcode = at[0] & 15;
+    uint64_t length = at[1] & 0x7f, least = length == 126 ? 126 : length == 127 ? 65536 : 0;
+    if (least) {
+        length = 0;
+        for (size_t i = 2; i < (least == 126 ? 4u : 10u); i++)
+            length = length << 8 | at[i];
+    }
+    if (at[0] & 0x70 || at[1] & 0x80 || length < least || length >> 62 || (opcode & 7) > 2 ||
+        (control && (!last || length > 125)) || (!control && (opcode == 0) != model->open)) {
+        /* what is wrong with a head may be found with the first byte after it */
+        *(left > head || !length ? &model->broken : &model->unsure) = true;
+        return 0;
+    }
+    bool whole = length <= left - head;
+    size_t here = whole ? (size_t)length : left - head;
+    if (!control) {
+        if (opcode) {
+            model->named = false;
+            model->is_text = opcode == 1;
+            model->text.length = 0;
+        }
+        data_frame(model, at + head, here, last && whole);
+        model->open = !last || !whole;
+    } else if (opcode == 8) {
+        model->closes = true;
+        model->closed = whole;
+    } else if (opcode == 9 && whole) {
+        model->answered += 6 + here; /* a pong, with a mask */
+    }
+    return whole && !model->broken && !model->closes ? head + here : 0;
+}
+
+static void work_out(struct model *model, const uint8_t *data, size_t size)
+{
+    for (size_t at = 0, length; at < size; at += length)
+        if ((length = frame(model, data + at, size - at)) == 0)
+            return;
+}
+
+/* That is how the whole begins. */
+static bool begins(const struct tt_buf *whole, const struct tt_buf *with)
+{
+    return with->length <= whole->length &&
+           (!with->length || memcmp(whole->data, with->data, with->length) == 0);
+}
+
+/* Of text that turns out to be no UTF-8, more or less was seen before; else every byte is told. A
+ * close may be found bad or not (libwslay checks its reason piece by piece), but ends the
+ * connection either way, and gets no pongs after it. */
+static void compare(const struct seen *seen, const struct model *model)
+{
     for (int i = 0; i < channels; i++)
-        if (good ? !same(&a->channel[i], &b->channel[i])
-                 : !same_beginning(&a->channel[i], &b->channel[i]))
+        if (model->no_text ? !begins(&model->channel[i], &seen->channel[i])
+                           : !same(&model->channel[i], &seen->channel[i]))
             abort();
-    if (good && (!same(&a->plain, &b->plain) || !same(&a->reported, &b->reported) ||
-                 (!closes && a->answered != b->answered)))
+    if (model->broken && (seen->good || seen->closed))
+        abort();
+    if (!model->broken && !model->closes && (seen->closed || (!seen->good && !model->unsure)))
+        abort();
+    if (model->closed && seen->good && !seen->closed)
+        abort();
+    if (seen->good && !model->closes && seen->answered != model->answered)
         abort();
 }
 
@@ -114,9 +233,15 @@ static void clear(struct seen *seen)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct seen at_once = {0}, in_bites = {0};
+    struct model model = {0};
     receive(&at_once, data, size, size + 1);
     receive(&in_bites, data, size, size ? 1 + data[size - 1] % 13 : 1);
-    compare(&at_once, &in_bites, size && memchr(data, 0x88, size));
+    work_out(&model, data, size);
+    compare(&at_once, &model);
+    compare(&in_bites, &model);
+    if (!model.no_text &&
+        (!same(&at_once.plain, &in_bites.plain) || !same(&at_once.reported, &in_bites.reported)))
+        abort();
     const struct tt_buf *said = &at_once.channel[error_channel];
     struct tx_pod_status status;
     tx_pod_status_read(&status, said->data ? said->data : "", said->length);
@@ -125,5 +250,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     tt_error_free(status.error);
     clear(&at_once);
     clear(&in_bites);
+    for (int i = 0; i < channels; i++)
+        tt_buf_free(&model.channel[i]);
+    tt_buf_free(&model.text);
     return 0;
 }

@@ -183,7 +183,7 @@ static void timeout_kills_the_group(void **state)
     struct tt_result *r = run_command(box, &command, &options);
     assert_result(r, TT_TIMEOUT);
     assert_string_equal(r->out.data, "began\n");
-    assert_true(tt_loop_now(loop) - from < 5000);
+    assert_in_range(tt_loop_now(loop) - from, 500, 9000);
     tt_result_release(r);
     tt_command_clear(&command);
     r = run_shell(box, "ps | grep '[s]leep 773' || echo none");
@@ -204,7 +204,7 @@ static void quick_end_by_term(void **state)
     int64_t from = tt_loop_now(loop);
     struct tt_result *r = run_command(box, &command, &options);
     assert_result(r, TT_TIMEOUT);
-    assert_true(tt_loop_now(loop) - from < 5000);
+    assert_in_range(tt_loop_now(loop) - from, 300, 9000);
     tt_result_release(r);
     tt_command_clear(&command);
 }
@@ -212,14 +212,12 @@ static void quick_end_by_term(void **state)
 static void background_child(void **state)
 {
     (void)state;
-    int64_t from = tt_loop_now(loop);
-    struct tt_result *r = run_shell(box, "sleep 7 & echo done; exit 4");
+    struct tt_result *r = run_shell(box, "sleep 700 & echo done; exit 4");
     assert_result(r, TT_EXIT);
     assert_int_equal(r->code, 4);
     assert_string_equal(r->out.data, "done\n");
-    assert_true(tt_loop_now(loop) - from < 5000);
     tt_result_release(r);
-    r = run_shell(box, "ps | grep '[s]leep 7$' | wc -l");
+    r = run_shell(box, "ps | grep '[s]leep 700$' | wc -l");
     assert_result(r, TT_OK);
     assert_string_equal(r->out.data, "1\n");
     tt_result_release(r);

@@ -72,20 +72,9 @@ function kube.sleep()
 end
 
 -- How many processes of this machine, which is the node, have exactly these words.
-function kube.count(...)
-  local words = table.concat({ ... }, " ") .. " "
-  local r = here:run { sh = [[for f in /proc/[0-9]*/cmdline; do
-    [ "$(tr '\0' ' ' <"$f" 2>/dev/null)" = "$WORDS" ] && echo x
-  done; true]], env = { WORDS = words } }
-  return #r.stdout // 2
-end
+function kube.count(...) return (t.processes(...)) end
 
-function kube.eventually(condition, note)
-  local stop = tutti.now() + 30
-  while not condition() do
-    if tutti.now() > stop then error("it did not come true within 30 s: " .. note, 2) end
-    tutti.sleep "100ms"
-  end
-end
+-- Clusters take their time.
+function kube.eventually(condition, note) t.eventually(condition, note, 30) end
 
 return kube

@@ -84,18 +84,14 @@ t.describe("a folder", function()
     env:run "rm /bin/tar; ! command -v tar"
     both_ways(env)
   end, { timeout = 120 })
-  t.it("of a thousand files is no thousand exchanges", function()
+  t.it("of a thousand files comes down without tar and with it", function()
     local env, dir = pod_with_dash(), t.tmpdir()
     here:run { sh = "mkdir t; for i in $(seq 1000); do echo $i >t/$i; done", cwd = dir }
     env:upload(dir .. "/t", "/tmp/by-tar")
     env:run "rm /bin/tar"
-    local from = tutti.now()
     env:download("/tmp/by-tar", dir .. "/back")
-    local slow = tutti.now() - from
     env:run "ln -s busybox /bin/tar"
-    from = tutti.now()
     env:download("/tmp/by-tar", dir .. "/tar")
-    t.ok(tutti.now() - from < slow, "by tar it is faster")
     t.eq(list(dir .. "/back"), list(dir .. "/t"))
     t.eq(list(dir .. "/tar"), list(dir .. "/t"))
   end, { timeout = 120 })

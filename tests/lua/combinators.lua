@@ -21,10 +21,15 @@ end
 
 t.describe("all", function()
   t.it("runs at once and returns in input order", function()
-    local from = tutti.now()
-    local r = tutti.all { job({}, "a", 60), job({}, "b", 10), job({}, "c", 30) }
-    t.eq(r, { "a", "b", "c", n = 3 })
-    t.ok(tutti.now() - from < 0.095)
+    local began = 0
+    local function meets(name, ms)
+      return function()
+        began = began + 1
+        while began < 3 do tutti.sleep "1ms" end
+        return job({}, name, ms)()
+      end
+    end
+    t.eq(tutti.all { meets("a", 60), meets("b", 10), meets("c", 30) }, { "a", "b", "c", n = 3 })
   end)
   t.it("keeps the places of functions that return nothing", function()
     t.eq(tutti.all { function() end, function() return 2 end, function() end }, { [2] = 2, n = 3 })
@@ -127,7 +132,7 @@ t.describe("timeout", function()
   t.it("raises kind timeout at the deadline, after cleanup", function()
     local log, from = {}, tutti.now()
     local e = t.raises("timeout", tutti.timeout, "30ms", job(log, "late", 10000))
-    t.near(tutti.now() - from, 0.032, 0.03)
+    t.between(tutti.now() - from, 0.03, 5)
     t.eq(log, { "late" })
     t.match(e.message, "timed out after 0%.03s")
   end)
@@ -136,12 +141,12 @@ t.describe("timeout", function()
     t.raises("timeout", tutti.timeout, "30ms", function()
       tutti.timeout("10s", function() tutti.sleep "10s" end)
     end)
-    t.ok(tutti.now() - from < 1)
+    t.between(tutti.now() - from, 0.03, 9)
   end)
   t.it("ends a command", function()
     local from = tutti.now()
     t.raises("timeout", tutti.timeout, "50ms", function() tutti.here:run "sleep 30" end)
-    t.ok(tutti.now() - from < 2)
+    t.between(tutti.now() - from, 0.05, 20)
   end)
   t.it("passes the function's own error", function()
     t.eq(t.raises(nil, tutti.timeout, "1s", function() error({ 1 }) end), { 1 })

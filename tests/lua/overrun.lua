@@ -35,7 +35,7 @@ t.describe("tutti.timeout ends", function()
       t.no(ok)
       t.eq(e.kind, "timeout")
       t.has(e.message, "the function given to tutti.timeout timed out after 0.05s")
-      t.ok(tutti.now() - from < 5)
+      t.between(tutti.now() - from, 0.05, 30)
     end)
   end
 
@@ -139,7 +139,7 @@ t.describe("a cancelled function", function()
     local from = tutti.now()
     local ok, e = pcall(h.join, h)
     t.eq({ ok, e.kind }, { false, "cancelled" })
-    t.ok(tutti.now() - from < 60)
+    t.between(tutti.now() - from, 10, 60)
     t.no(entered) -- there was no time left
   end)
 

@@ -1,19 +1,16 @@
 -- What happens when a task fails: cancelling, skipping, compensation, and what is reported.
 local t = require "spec"
-local tutti = require "tutti"
 local flow = require "_flow"
 
 t.describe("failure", function()
   t.it("cancels what runs, starts nothing new and skips what needed it", function()
     local made, task, dir = flow.new()
     task "bad" { run = "sleep 0.1; exit 3" }
-    task "slow" { run = "sleep 60", grace = "100ms" }
+    task "slow" { run = "sleep 6000", grace = "100ms" }
     task "child" { needs = "bad", run = "true" }
     task "grandchild" { needs = "child", run = "true" }
     task "later" { needs = "slow", run = "true" }
-    local from = tutti.now()
     local outcome, tasks = flow.run(made, dir)
-    t.ok(tutti.now() - from < 10)
     t.eq(outcome.status, "failed")
     t.eq(flow.statuses(outcome), { bad = "failed", slow = "cancelled", child = "skipped",
       grandchild = "skipped", later = "cancelled" })

@@ -122,11 +122,9 @@ t.describe("errors of functions", function()
   t.it("do not wake up what waits in them", function()
     local made, task, dir = flow.new()
     task "a" { run = function()
-      tutti.all { function() tutti.sleep "60s" end, function() error "first" end }
+      tutti.all { function() tutti.sleep "1h" end, function() error "first" end }
     end }
-    local from = tutti.now()
     local _, tasks = flow.run(made, dir)
-    t.ok(tutti.now() - from < 10)
     t.match(tasks.a.error.message, "first")
   end)
 end)

@@ -78,10 +78,8 @@ t.describe("an interruption", function()
   end)
 
   t.it("that comes twice ends at once and leaves no process", function()
-    local from = tutti.now()
-    local result, dir = interrupted({ "INT", "INT" }, "echo $$ >undoing; exec sleep 60")
+    local result, dir = interrupted({ "INT", "INT" }, "echo $$ >undoing; exec sleep 6000")
     t.eq(result.code, 130)
-    t.ok(tutti.now() - from < 10)
     local pid = tonumber(t.slurp(dir .. "/undoing"))
     for _ = 1, 300 do
       if not t.exists(("/proc/%d/stat"):format(pid)) then

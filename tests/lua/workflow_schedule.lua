@@ -7,12 +7,10 @@ local flow = require "_flow"
 t.describe("scheduling", function()
   t.it("starts independent tasks together", function()
     local made, task, dir = flow.new()
-    task "a" { run = "sleep 0.5" }
-    task "b" { run = "sleep 0.5" }
-    local from = tutti.now()
+    task "a" { run = "touch a; until [ -e b ]; do sleep 0.01; done" }
+    task "b" { run = "touch b; until [ -e a ]; do sleep 0.01; done" }
     local outcome = flow.run(made, dir)
     t.eq(outcome.status, "completed")
-    t.near(tutti.now() - from, 0.65, 0.25)
   end)
 
   t.it("runs one at a time with jobs = 1", function()
@@ -143,7 +141,7 @@ t.describe("time", function()
     task "a" { run = "sleep 60 & sleep 60", timeout = "200ms", grace = "100ms" }
     local from = tutti.now()
     local _, tasks = flow.run(made, dir)
-    t.ok(tutti.now() - from < 5)
+    t.between(tutti.now() - from, 0.2, 30)
     t.eq(tasks.a.error.kind, "timeout")
   end)
 
@@ -163,11 +161,9 @@ t.describe("time", function()
   t.it("of the whole task bounds its retries", function()
     local made, task, dir = flow.new()
     task "a" { run = "false", retries = 100, backoff = "100ms", deadline = "350ms" }
-    local from = tutti.now()
     local _, tasks = flow.run(made, dir)
     t.eq(tasks.a.status, "failed")
-    t.ok(tutti.now() - from < 2)
-    t.ok(tasks.a.attempts >= 2 and tasks.a.attempts <= 5, tasks.a.attempts)
+    t.between(tasks.a.attempts, 1, 4) -- a wait of 100 ms lies between two
   end)
 end)
 
@@ -200,7 +196,7 @@ t.describe("health", function()
     local _, tasks = flow.run(made, dir)
     t.eq(tasks.a.error.kind, "health")
     t.match(tasks.a.error.message, "timed out")
-    t.ok(tutti.now() - from < 5)
+    t.between(tutti.now() - from, 0.1, 30)
   end)
 
   t.it("as a function passes unless it raises or returns false", function()

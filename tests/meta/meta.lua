@@ -156,7 +156,7 @@ t.describe("stdlib/meta", function()
       local wanted, best, difference = {}, nil, math.huge
       for name in items:gmatch '"([^"]+)"' do wanted[name] = true end
       if items:find "LT_ENV_DEFAULT_NAMES" then
-        for name in t.slurp(top .. "/lua/lenv.h"):match "LT_ENV_DEFAULT_NAMES[^\n]*\n([^\n]*)":gmatch '"([^"]+)"' do
+        for name in t.slurp(top .. "/lua/env/env.h"):match "LT_ENV_DEFAULT_NAMES[^\n]*\n([^\n]*)":gmatch '"([^"]+)"' do
           wanted[name] = true
         end
       end

@@ -48,12 +48,6 @@ function ssh.count(word)
 end
 
 --- Waits until it holds.
-function ssh.eventually(holds, seconds, note)
-  local stop = tutti.now() + (seconds or 10)
-  while not holds() do
-    if tutti.now() > stop then error("did not come true: " .. (note or "?"), 2) end
-    tutti.sleep "20ms"
-  end
-end
+function ssh.eventually(holds, seconds, note) t.eventually(holds, note or "?", seconds or 10) end
 
 return ssh

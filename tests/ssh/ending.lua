@@ -18,7 +18,6 @@ local function program(text, fake, ...)
   end
   local r = tutti.here:try { os.getenv "TUTTI", "run", dir .. "/run.lua", "--", ..., env = env, timeout = "30s" }
   t.eq({ r.code, r.stderr }, { 0, "" })
-  t.ok(r.duration < 10, "it waited for what was given up")
   return r.stdout
 end
 

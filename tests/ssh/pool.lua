@@ -42,7 +42,7 @@ t.describe("limits of the server", function()
     t.eq(hold:read(), "held\n")
     local from = tutti.now()
     local e = t.raises("connect", function() server.env({ connect_timeout = "2s" }):run "true" end)
-    t.near(tutti.now() - from, 2, 1)
+    t.between(tutti.now() - from, 2, 12)
     t.has(e.message, "2s")
   end)
   t.it("a server that shuts an address out for a while is waited for", function()
@@ -116,7 +116,10 @@ t.describe("login shells", function()
       tutti.here:try { "userdel", "-r", name }
       tutti.here:run { "useradd", "-m", "-s", shell, name }
       tutti.here:run("usermod -p '*' " .. name)
-      t.cleanup(function() tutti.here:try { sh = "pkill -u tutti-shell; userdel -r tutti-shell" } end)
+      t.cleanup(function() tutti.here:try { sh = [[
+        for p in /proc/[0-9]*; do
+          [ "$(stat -c %U $p 2>/dev/null)" != tutti-shell ] || kill ${p#/proc/}
+        done; userdel -r tutti-shell]] } end)
       local env = ssh.env { user = name, idle = "100ms" }
       local hostile = "a'b\"c\\d\\'e$(touch x)`y`!! %s ~ * \n\r\t\1\127\200\255 end\\"
       for _ = 1, 2 do

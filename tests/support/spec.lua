@@ -19,6 +19,7 @@ local hooks = { {} }         -- for each of them { before = f, after = f }
 local cleanups = {}          -- of the running test
 local executed, matched = 0, 0
 local skipped = {}           -- what t.skip throws
+local excepted = {}          -- what t.except throws
 
 if os.getenv "TUTTI_TEST_GC" then -- the collector at its most aggressive
   collectgarbage "incremental"
@@ -85,9 +86,10 @@ function t.no(value, note)
   if value then fail("got %s, want nil or false%s", show(value), because(note)) end
 end
 
-function t.near(got, want, tolerance, note)
-  if type(got) ~= "number" or math.abs(got - want) > tolerance then
-    fail("got %s, want %s ± %s%s", show(got), show(want), show(tolerance), because(note))
+--- From low, to the millisecond, to high, which is for slow machines.
+function t.between(got, low, high, note)
+  if type(got) ~= "number" or got < low - 0.001 or got > high then
+    fail("got %s, want %s to %s%s", show(got), show(low), show(high), because(note))
   end
 end
 
@@ -124,6 +126,11 @@ end
 
 function t.skip(why)
   error({ skipped = skipped, why = why }, 0)
+end
+
+--- Ends the test: what it looks for cannot be had here, and was seen to fail. Counted apart.
+function t.except(why)
+  error({ excepted = excepted, why = why }, 0)
 end
 
 --- Runs f when the test ends, however it ends; last in, first out.
@@ -175,25 +182,48 @@ function t.tutti(options)
   return require "tutti".here:try(command)
 end
 
--- Looks for processes whose parent is $1; leaves itself out, and the guardian, and those that still have
--- their parent's command line (they have not executed anything yet). A zombie has no command line, and
--- its name stands for it.
-local children_script = [[
-own=$(tr '\0' ' ' <"/proc/$1/cmdline")
-for stat in /proc/[0-9]*/stat; do
-  { read -r line <"$stat"; } 2>/dev/null || continue
-  pid=${stat#/proc/} pid=${pid%/stat} name=${line#*(} name=${name%)*}
-  set -- "$1" ${line##*) }
-  [ "$3" = "$1" ] && [ "$pid" != $$ ] || continue
-  case $2 in Z) echo "$pid $name (ended, not reaped)"; continue ;; esac
-  command=$(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)
-  [ "$command" = "$own" ] || [ "$command" = "tutti-guardian " ] || echo "$pid ${command:-$name}"
-done]]
-
+-- The children of this process. Left out are the one that looks, the guardian, and those that still have their
+-- parent's command line (they have not executed anything yet). A zombie has no command line, and its name
+-- stands for it. One `cat` reads the states of all processes: a shell's `read` asks for each byte.
 local function children()
-  local pid = slurp("/proc/self/stat"):match "^%d+"
-  local r = require "tutti".here:run { "/bin/sh", "-c", children_script, "children", pid }
-  return (r.stdout:gsub("\n$", ""):gsub("\n", "; "))
+  local own = slurp("/proc/self/stat"):match "^%d+"
+  local command, left = slurp "/proc/self/cmdline", {}
+  local looked = require "tutti".here:run { "/bin/sh", "-c", "echo $$; cat /proc/[0-9]*/stat 2>/dev/null; true" }.stdout
+  local looker = looked:match "^%d+"
+  for pid, name, state, parent in looked:gmatch "\n(%d+) %((.-)%) (%a) (%d+) " do
+    if parent == own and pid ~= looker then
+      local line = state ~= "Z" and slurp("/proc/" .. pid .. "/cmdline") or ""
+      if state == "Z" then
+        left[#left + 1] = pid .. " " .. name .. " (ended, not reaped)"
+      elseif line and line ~= command and line ~= "tutti-guardian\0" then
+        left[#left + 1] = pid .. " " .. (line ~= "" and line:gsub("\0", " ") or name)
+      end
+    end
+  end
+  return table.concat(left, "; ")
+end
+
+--- How many processes of this machine have exactly these words as their command line, and their ids in a list. The
+--- last word has to be one that few others have.
+function t.processes(...)
+  local words = table.pack(...)
+  local found, line = {}, table.concat(words, "\0") .. "\0"
+  local files = require "tutti".here:try { "/bin/sh", "-c", 'grep -lFzxe "$1" /proc/[0-9]*/cmdline 2>/dev/null',
+    "processes", words[words.n] }
+  for pid in files.stdout:gmatch "/proc/(%d+)/" do
+    if slurp("/proc/" .. pid .. "/cmdline") == line then found[#found + 1] = pid end
+  end
+  return #found, found
+end
+
+--- Waits until condition() holds: for what others do in their own time. At most `seconds` (15).
+function t.eventually(condition, note, seconds)
+  local tutti = require "tutti"
+  local stop = tutti.now() + (seconds or 15)
+  while not condition() do
+    if tutti.now() > stop then fail("it did not come true within %g s: %s", seconds or 15, tostring(note)) end
+    tutti.sleep "50ms"
+  end
 end
 
 local function text_of(err)
@@ -213,7 +243,7 @@ local function handler(err)
         end
       end
       return err
-    elseif rawget(err, "skipped") then
+    elseif rawget(err, "skipped") or rawget(err, "excepted") then
       return err
     end
   end
@@ -261,6 +291,9 @@ function t.it(name, body, options)
   if ok and left ~= "" then ok, err = false, { spec = "children left: " .. left } end
   if not ok and type(err) == "table" and rawget(err, "skipped") then
     io.write("skip ", full, ": ", tostring(err.why), "\n")
+  elseif not ok and type(err) == "table" and rawget(err, "excepted") then
+    executed = executed + 1
+    io.write("excepted ", full, ": ", tostring(err.why), "\n")
   elseif ok then
     executed = executed + 1
     io.write("ok ", full, "\n")

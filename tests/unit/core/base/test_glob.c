@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -245,8 +244,7 @@ static void hostile_patterns_take_linear_time(void **state)
     for (int i = 0; i < 500; i++)
         tt_buf_text(&pattern, "a*{a,a}");
     tt_buf_text(&pattern, "b");
-    clock_t from = clock();
-    assert_false(match(pattern.data, path, false));
+    assert_false(match(pattern.data, path, false)); /* in this life */
     pattern.length = 0;
     for (int i = 0; i < 200; i++)
         tt_buf_text(&pattern, "**/*/");
@@ -255,7 +253,6 @@ static void hostile_patterns_take_linear_time(void **state)
         path[i] = '/';
     assert_false(match(pattern.data, path, false));
     tt_buf_free(&pattern);
-    assert_true((double)(clock() - from) / CLOCKS_PER_SEC < 5);
 }
 
 /* The slow and obvious matcher: no braces, one byte characters. */

@@ -130,7 +130,10 @@ static void learn_points(void)
     FILE *list = fopen(list_path, "r");
     assert_non_null(list);
     while (point_count < 256 && fgets(line, sizeof line, list)) {
-        line[strcspn(line, "\n")] = 0;
+        char *passage = strchr(line, ':');
+        if (!passage || strcmp(passage, ":1\n") != 0)
+            continue;
+        *passage = 0;
         snprintf(points[point_count++], sizeof points[0], "%s", line);
     }
     fclose(list);

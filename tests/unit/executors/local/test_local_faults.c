@@ -68,6 +68,65 @@ static int scenario(void)
     return 0;
 }
 
+/* Runs of the scenario, some of them side by side, because each waits for a command's end. */
+enum { at_once = 4 };
+static struct run {
+    pid_t pid;
+    char fault[64];
+} runs[at_once];
+
+static void start_run(struct run *run, const char *variable, const char *fault)
+{
+    snprintf(run->fault, sizeof run->fault, "%s", fault);
+    run->pid = fork();
+    if (run->pid == 0) {
+        setenv(variable, fault, 1);
+        alarm(60);
+        execl("/proc/self/exe", "test", "faulty", NULL);
+        _exit(99);
+    }
+}
+
+/* Waits until one of them ends well; its place is free. NULL: none runs. */
+static struct run *end_one(void)
+{
+    int status;
+    pid_t pid = wait(&status);
+    for (int i = 0; i < at_once && pid > 0; i++) {
+        if (runs[i].pid != pid)
+            continue;
+        runs[i].pid = 0;
+        if (status)
+            fail_msg("%s: %s %d", runs[i].fault, WIFEXITED(status) ? "code" : "signal",
+                     WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+        return &runs[i];
+    }
+    return NULL;
+}
+
+static struct run *place(void)
+{
+    for (int i = 0; i < at_once; i++)
+        if (!runs[i].pid)
+            return &runs[i];
+    return end_one();
+}
+
+/* The passages of the scenario without a fault, one a line: see core/base/fault.h. */
+static char *passages(void)
+{
+    char path[] = "/tmp/tutti-passages-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    start_run(&runs[0], "TUTTI_FAULT_LIST", path);
+    assert_non_null(end_one());
+    char *all = tt_zalloc(1 << 16);
+    assert_true(read(fd, all, (1 << 16) - 1) > 0);
+    close(fd);
+    unlink(path);
+    return all;
+}
+
 static void each_fault_is_a_clean_error(void **state)
 {
     (void)state;
@@ -75,7 +134,6 @@ static void each_fault_is_a_clean_error(void **state)
     skip();
 #endif
     static const char *const points[] = {
-        "none",
         "watch.create",
         "watch.poll",
         "watch.add",
@@ -105,23 +163,18 @@ static void each_fault_is_a_clean_error(void **state)
         "buf.reserve",
         "loop.init",
     };
+    char *passed = passages();
     for (size_t i = 0; i < sizeof points / sizeof *points; i++)
         for (int nth = 0; nth < 4; nth++) {
-            char text[64];
+            char text[64], line[66];
             snprintf(text, sizeof text, "%s:%d%s", points[i], nth ? nth : 1, nth ? "" : "+");
-            pid_t pid = fork();
-            if (pid == 0) {
-                setenv("TUTTI_FAULT", text, 1);
-                alarm(60);
-                execl("/proc/self/exe", "test", "faulty", NULL);
-                _exit(99);
-            }
-            int status;
-            waitpid(pid, &status, 0);
-            if (status)
-                fail_msg("%s: %s %d", text, WIFEXITED(status) ? "code" : "signal",
-                         WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status));
+            snprintf(line, sizeof line, "%s\n", text);
+            if (nth < 2 || strstr(passed, line)) /* a passage that there is */
+                start_run(place(), "TUTTI_FAULT", text);
         }
+    while (end_one())
+        continue;
+    free(passed);
 }
 
 int main(int argc, char **argv)
