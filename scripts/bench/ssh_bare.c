@@ -3,7 +3,7 @@
  *     ssh_bare warm  PORT USER KEY N LINE    N commands on one connection
  *     ssh_bare fresh PORT USER KEY N LINE    one command on each of N connections, 127.0.0.1 up */
 #include "core/base/alloc.h"
-#include "core/files/whole.h"
+#include "core/base/local.h"
 #include "executors/ssh/login/key.h"
 #include "executors/ssh/wire/lib.h"
 
