@@ -1,6 +1,8 @@
 /* What a run leaves behind: logs, reports, documents. */
 #include "engine_support.h"
 
+#include <sys/stat.h>
+
 static void test_output_goes_to_the_log_and_the_report(void **state)
 {
     (void)state;
@@ -116,6 +118,43 @@ static void test_file_names(void **state)
     free(c);
 }
 
+/* Fails when the clock jumps while artifacts are hashed and moved by worker threads: then the
+ * attempt, which takes 10 ms of the 11 that it may, is out of time. */
+static void test_collecting_and_laying_out_take_no_virtual_time(void **state)
+{
+    (void)state;
+    struct bench *b = bench_new();
+    static const struct tx_fake_command commands[] = {{.line = "a", .lasts = 10},
+                                                      {.line = "b", .lasts = 10}};
+    tx_fake_add(b->env, commands, 2);
+    char *from = tt_format("%s/from", b->dir), *to = tt_format("%s/to", b->dir);
+    assert_int_equal(mkdir(from, 0777) | mkdir(to, 0777), 0);
+    char *big = tt_zalloc(1 << 20);
+    for (int i = 0; i < 20; i++) {
+        char *path = tt_format("%s/f%d", from, i);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        assert_int_equal(fwrite(big, 1, 1 << 20, file), 1 << 20);
+        fclose(file);
+        free(path);
+    }
+    free(big);
+    struct tt_task *a = task(b, "a", NULL), *c = task(b, "b", "a");
+    a->cwd = tt_plan_text(b->plan, from, strlen(from));
+    c->cwd = tt_plan_text(b->plan, to, strlen(to));
+    more(b, a)->output = names(b->plan, "f*");
+    more(b, c)->input = names(b->plan, "f*");
+    a->timeout = c->timeout = 11;
+    struct tt_engine *engine = run(b, 4);
+    assert_status(b, TT_RUN_COMPLETED);
+    const struct tt_run *told = tt_engine_run(engine);
+    assert_int_equal(tt_run_ended_at(told) - tt_run_started_at(told), 20);
+    assert_true(exists(to, "/f0") && exists(to, "/f19"));
+    free(from);
+    free(to);
+    bench_free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +162,7 @@ int main(void)
         cmocka_unit_test(test_secrets_are_masked_across_chunks),
         cmocka_unit_test(test_document_has_exactly_its_fields),
         cmocka_unit_test(test_file_names),
+        cmocka_unit_test(test_collecting_and_laying_out_take_no_virtual_time),
     };
     return cmocka_run_group_tests_name("engine_output", tests, NULL, NULL);
 }
