@@ -71,7 +71,7 @@ bool lt_to_duration(lua_State *L, int index, int64_t *ms);
 bool lt_to_size(lua_State *L, int index, int64_t *bytes);
 /* "a table", "the string 'x'", "3.5": what came instead. Pushes it and returns it. */
 const char *lt_describe(lua_State *L, int index);
-/* The nearest of the names within a small edit distance, or NULL. */
+/* The nearest of the names (core/base/suggest.h), or NULL. */
 const char *lt_nearest(const char *word, const char *const *names);
 
 #endif
