@@ -6,6 +6,7 @@
 #include "lua/flow/events.h"
 #include "lua/flow/flow.h"
 #include "lua/value/error.h"
+#include "lua/value/owned.h"
 #include "lua/value/value.h"
 #include "lua/vm/fiber.h"
 #include "lua/vm/masker.h"
@@ -383,12 +384,8 @@ static int push_outcome(lua_State *L, struct tt_op *op)
     json_decref(details);
     lua_createtable(L, 0, 1);
     lua_createtable(L, 0, 1);
-    struct tt_engine **held = lua_newuserdatauv(L, sizeof(struct tt_engine *), 0);
+    struct tt_engine **held = lt_push_owned(L, sizeof(struct tt_engine *), held_gc);
     *held = tt_engine_retain(tt_engine_of(op));
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, held_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
     lua_pushcclosure(L, outcome_json, 1);
     lua_setfield(L, -2, "json");
     lua_setfield(L, -2, "__index");
