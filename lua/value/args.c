@@ -328,6 +328,17 @@ size_t lt_option_strings(const struct lt_options *o, const char *name)
     return lua_rawlen(L, -1);
 }
 
+void lt_list_strings(lua_State *L, int index, const char **to)
+{
+    index = lua_absindex(L, index);
+    size_t count = lua_rawlen(L, index);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, index, (lua_Integer)i + 1);
+        to[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
+}
+
 /* --- positional arguments --- */
 
 const char *lt_check_string(lua_State *L, int index, const char *what, const char *name)

@@ -55,6 +55,8 @@ int lt_option_push(const struct lt_options *o, const char *name);
 /* Pushes a new sequence of strings from a string or a sequence of strings; its length. Missing: an
  * empty one. */
 size_t lt_option_strings(const struct lt_options *o, const char *name);
+/* The strings of the list at index, which holds them, into room for all of it. */
+void lt_list_strings(lua_State *L, int index, const char **to);
 /* "WHAT: option 'name' must be EXPECTED, got a table". */
 _Noreturn void lt_option_wrong(const struct lt_options *o, const char *name, const char *expected);
 
