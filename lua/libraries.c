@@ -27,10 +27,11 @@ static const struct module {
     {"json", luaopen_tutti_json},     {NULL, NULL},
 };
 
-/* stdlib/NAME.lua from the development folder, under the name that the embedded one would have. */
-static bool load_from_folder(lua_State *L, const char *folder, const char *name)
+/* A module from the development folder, under the name that the embedded one would have; `path` is
+ * its name with slashes. */
+static bool load_from_folder(lua_State *L, const char *folder, const char *path)
 {
-    lua_pushfstring(L, "%s/%s.lua", folder, name);
+    lua_pushfstring(L, "%s/%s.lua", folder, path);
     FILE *in = fopen(lua_tostring(L, -1), "rb");
     lua_pop(L, 1);
     if (!in)
@@ -45,7 +46,7 @@ static bool load_from_folder(lua_State *L, const char *folder, const char *name)
     } while (got > 0);
     fclose(in);
     luaL_pushresult(&source);
-    const char *chunk = lua_pushfstring(L, "@tutti/%s.lua", name);
+    const char *chunk = lua_pushfstring(L, "@tutti/%s.lua", path);
     if (luaL_loadbuffer(L, lua_tostring(L, -2), lua_rawlen(L, -2), chunk) != LUA_OK)
         lua_error(L);
     return true;
@@ -59,13 +60,13 @@ static bool push_loader(lua_State *L, const char *name)
             lua_pushcfunction(L, m->open);
             return true;
         }
-    const char *folder = getenv("TUTTI_STDLIB");
-    if (folder && load_from_folder(L, folder, name))
+    const char *folder = getenv("TUTTI_STDLIB"), *path = luaL_gsub(L, name, ".", "/");
+    if (folder && load_from_folder(L, folder, path))
         return true;
     for (const struct lt_stdlib_module *m = lt_stdlib; m->name; m++)
         if (strcmp(m->name, name) == 0) {
             char chunk[64];
-            snprintf(chunk, sizeof chunk, "@tutti/%s.lua", name);
+            snprintf(chunk, sizeof chunk, "@tutti/%s.lua", path);
             if (luaL_loadbufferx(L, (const char *)m->bytes, m->size, chunk, "b") != LUA_OK)
                 lua_error(L);
             return true;

@@ -108,7 +108,7 @@ static int prepare_main(lua_State *L, void *arg)
 {
     const struct arguments *a = arg;
     lua_getglobal(L, "require");
-    lua_pushliteral(L, "tutti.cli");
+    lua_pushliteral(L, "tutti.cli.main");
     lua_call(L, 1, 1);
     lua_getfield(L, -1, "main");
     lua_remove(L, -2);

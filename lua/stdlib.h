@@ -5,7 +5,8 @@
 #include <stddef.h>
 
 struct lt_stdlib_module {
-    const char *name; /* "cli" for stdlib/cli.lua; NULL ends the table */
+    const char *name; /* "text" for stdlib/text.lua, "cli.run" for stdlib/cli/run.lua; NULL ends the
+                         table */
     const unsigned char *bytes;
     size_t size;
 };

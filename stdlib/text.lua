@@ -2,38 +2,10 @@
 
 local text = {}
 
--- How many single-letter changes (insert, delete, replace, swap of neighbours) lie between two
--- words: the optimal string alignment distance.
-local function distance(a, b)
-  local before, last = nil, {}
-  for j = 0, #b do
-    last[j] = j
-  end
-  for i = 1, #a do
-    local row = { [0] = i }
-    for j = 1, #b do
-      local same = a:byte(i) == b:byte(j)
-      row[j] = math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (same and 0 or 1))
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        row[j] = math.min(row[j], before[j - 2] + 1)
-      end
-    end
-    before, last = last, row
-  end
-  return last[#b]
-end
-
 -- The name that was probably meant, or nil.
 function text.suggest(word, names)
-  local best, least = nil, math.max(1, #word // 3) + 1
   table.sort(names)
-  for _, name in ipairs(names) do
-    local d = distance(word, name)
-    if d < least then
-      best, least = name, d
-    end
-  end
-  return best
+  return require("tutti.host").nearest(word, names)
 end
 
 -- An error of kind `invalid`, made of a format.

@@ -413,11 +413,7 @@ static int check(lua_State *L)
     luaL_checktype(L, 3, LUA_TTABLE);
     size_t count = lua_rawlen(L, 3);
     const char **names = lua_newuserdatauv(L, (count + 1) * sizeof *names, 0);
-    for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(L, 3, (lua_Integer)i + 1);
-        names[i] = lua_tostring(L, -1); /* the table keeps it */
-        lua_pop(L, 1);
-    }
+    lt_list_strings(L, 3, names);
     names[count] = NULL;
     struct lt_options o;
     lt_options_open(L, &o, 2, what, names, false);

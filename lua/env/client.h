@@ -1,6 +1,6 @@
-/* The APIs of Docker daemons and Kubernetes clusters for the standard library: see lclient.c. */
-#ifndef LT_LCLIENT_H
-#define LT_LCLIENT_H
+/* The APIs of Docker daemons and Kubernetes clusters for the standard library: see client.c. */
+#ifndef LT_CLIENT_H
+#define LT_CLIENT_H
 
 #include <lua.h>
 

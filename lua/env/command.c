@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "lua/env/words.h"
 #include "lua/value/error.h"
+#include "lua/value/owned.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -18,14 +19,8 @@ static int run_gc(lua_State *L)
 
 static struct lt_run *push_run(lua_State *L)
 {
-    struct lt_run *run = lua_newuserdatauv(L, sizeof *run, 0);
-    *run = (struct lt_run){0};
+    struct lt_run *run = lt_push_owned(L, sizeof *run, run_gc);
     lt_env_defaults_init(&run->with);
-    if (luaL_newmetatable(L, "tutti.run")) {
-        lua_pushcfunction(L, run_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     return run;
 }
 

@@ -1,6 +1,6 @@
 /* The arguments of env:run, env:try and env:spawn, read into a command. Internal to lua/. */
-#ifndef LT_LCOMMAND_H
-#define LT_LCOMMAND_H
+#ifndef LT_COMMAND_H
+#define LT_COMMAND_H
 
 #include "core/env/proc.h"
 #include "lua/env/env.h"

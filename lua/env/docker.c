@@ -6,6 +6,7 @@
 #include "executors/docker/image.h"
 #include "lua/env/words.h"
 #include "lua/value/error.h"
+#include "lua/value/owned.h"
 #include "lua/value/value.h"
 
 #include <lauxlib.h>
@@ -116,18 +117,6 @@ static int parts_gc(lua_State *L)
     return 0;
 }
 
-static struct parts *push_parts(lua_State *L)
-{
-    struct parts *parts = lua_newuserdatauv(L, sizeof *parts, 0);
-    *parts = (struct parts){0};
-    if (luaL_newmetatable(L, "tutti.docker.parts")) {
-        lua_pushcfunction(L, parts_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return parts;
-}
-
 static void image(lua_State *L, const char *name, const struct lt_options *o)
 {
     static const char *const pulls[] = {"missing", "always", "never", NULL};
@@ -139,7 +128,7 @@ static void image(lua_State *L, const char *name, const struct lt_options *o)
     struct tt_env *env = NULL;
     struct tt_error *err = NULL;
     lt_env_defaults_init(&defaults);
-    struct parts *parts = push_parts(L);
+    struct parts *parts = lt_push_owned(L, sizeof *parts, parts_gc);
     lt_docker_where(o, &options.where);
     lt_option_integer(o, "limit", 0, 1, INT_MAX);
     options.name = lt_option_string(o, "name", NULL);

@@ -1,6 +1,6 @@
-/* Docker in Lua: the environments (docker.c); what else a daemon does is in client.c. */
-#ifndef LT_LDOCKER_H
-#define LT_LDOCKER_H
+/* Docker in Lua: the environments (docker.c); what else a daemon does is client.c's. */
+#ifndef LT_DOCKER_H
+#define LT_DOCKER_H
 
 #include "executors/docker/api.h"
 #include "lua/env/env.h"

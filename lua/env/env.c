@@ -8,6 +8,7 @@
 #include "lua/env/tunnel.h"
 #include "lua/env/words.h"
 #include "lua/value/error.h"
+#include "lua/value/owned.h"
 #include "lua/vm/fiber.h"
 #include "lua/vm/state.h"
 
@@ -53,14 +54,9 @@ static void note_env(lua_State *L, struct tt_env *env)
 {
     push_list(L);
     if (lua_rawgetp(L, -1, env) == LUA_TNIL) {
-        struct tt_env **anchor = lua_newuserdatauv(L, sizeof *anchor, 0);
+        struct tt_env **anchor = lt_push_owned(L, sizeof(struct tt_env *), anchor_gc);
         tt_env_retain(env);
         *anchor = env;
-        if (luaL_newmetatable(L, "tutti.Env.anchor")) {
-            lua_pushcfunction(L, anchor_gc);
-            lua_setfield(L, -2, "__gc");
-        }
-        lua_setmetatable(L, -2);
         lua_rawsetp(L, -3, env);
     }
     lua_pop(L, 2);

@@ -1,10 +1,10 @@
 /* Environments in Lua: tutti.here, tutti.env "text", tutti.ssh … and their methods.
  *
  * An environment is an immutable userdata: a struct tt_env and the defaults that env:with gave it.
- * Two are equal when their text is; tostring gives the text. How commands are run is in
- * command.h and process.h, files are in files.c. */
-#ifndef LT_LENV_H
-#define LT_LENV_H
+ * Two are equal when their text is; tostring gives the text. How commands are run is process.h,
+ * files are in files.c. */
+#ifndef LT_ENV_H
+#define LT_ENV_H
 
 #include "core/env/exec.h"
 #include "lua/value/args.h"

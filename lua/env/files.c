@@ -6,6 +6,7 @@
 #include "lua/env/env.h"
 #include "lua/env/words.h"
 #include "lua/value/error.h"
+#include "lua/value/fields.h"
 #include "lua/vm/fiber.h"
 
 #include <lauxlib.h>
@@ -171,22 +172,13 @@ static void push_stat_table(lua_State *L, const struct tt_stat *stat)
 {
     static const char *const types[] = {"file", "directory", "symlink", "other"};
     lua_createtable(L, 0, 7);
-    lua_pushstring(L, types[stat->type]);
-    lua_setfield(L, -2, "type");
-    lua_pushinteger(L, (lua_Integer)stat->size);
-    lua_setfield(L, -2, "size");
-    lua_pushinteger(L, stat->mode);
-    lua_setfield(L, -2, "mode");
-    lua_pushinteger(L, stat->mtime);
-    lua_setfield(L, -2, "mtime");
-    lua_pushinteger(L, stat->uid);
-    lua_setfield(L, -2, "uid");
-    lua_pushinteger(L, stat->gid);
-    lua_setfield(L, -2, "gid");
-    if (stat->target) {
-        lua_pushstring(L, stat->target);
-        lua_setfield(L, -2, "target");
-    }
+    lt_set_text(L, "type", types[stat->type]);
+    lt_set_integer(L, "size", (int64_t)stat->size);
+    lt_set_integer(L, "mode", stat->mode);
+    lt_set_integer(L, "mtime", stat->mtime);
+    lt_set_integer(L, "uid", stat->uid);
+    lt_set_integer(L, "gid", stat->gid);
+    lt_set_text(L, "target", stat->target);
 }
 
 static int push_stat(lua_State *L, struct tt_op *op)
@@ -216,8 +208,7 @@ static int push_entries(lua_State *L, struct tt_op *op)
     lua_createtable(L, (int)entries->count, 0);
     for (size_t i = 0; i < entries->count; i++) {
         push_stat_table(L, &entries->items[i].stat);
-        lua_pushstring(L, entries->items[i].path);
-        lua_setfield(L, -2, "name");
+        lt_set_text(L, "name", entries->items[i].path);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

@@ -1,7 +1,7 @@
 /* Files of environments in Lua: env:read, env:write, tutti.copy and so on. All of them raise; a
  * relative path is below the environment's cwd. Internal to lua/. */
-#ifndef LT_LFILES_H
-#define LT_LFILES_H
+#ifndef LT_FILES_H
+#define LT_FILES_H
 
 #include <lua.h>
 

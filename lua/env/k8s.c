@@ -6,6 +6,7 @@
 #include "executors/k8s/k8s.h"
 #include "lua/env/words.h"
 #include "lua/value/error.h"
+#include "lua/value/owned.h"
 #include "lua/value/value.h"
 
 #include <lauxlib.h>
@@ -111,19 +112,6 @@ static int json_gc(lua_State *L)
     return 0;
 }
 
-/* Pushes a userdata that frees the JSON which is stored in it. */
-static json_t **push_json(lua_State *L)
-{
-    json_t **json = lua_newuserdatauv(L, sizeof(json_t *), 0);
-    *json = NULL;
-    if (luaL_newmetatable(L, "tutti.k8s.json")) {
-        lua_pushcfunction(L, json_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
-    return json;
-}
-
 static void add_var(const struct lt_options *o, void *object, const char *name, const char *value)
 {
     if (json_object_set_new(object, name, json_string(value)) < 0)
@@ -134,7 +122,7 @@ static void add_var(const struct lt_options *o, void *object, const char *name, 
 static const json_t *push_object(const struct lt_options *o, const char *name)
 {
     lua_State *L = o->L;
-    json_t **json = push_json(L);
+    json_t **json = lt_push_owned(L, sizeof(json_t *), json_gc);
     struct tt_error *err = NULL;
     int type = lt_option_push(o, name);
     if (type == LUA_TTABLE)
@@ -171,7 +159,7 @@ static void make_job(lua_State *L, int job_index, const struct lt_options *o)
     options.memory = lt_option_string(&job, "memory", NULL);
     if (lt_option_given(&job, "pull"))
         options.pull = pulls[lt_option_choice(&job, "pull", pulls, 0)];
-    json_t **vars = push_json(L);
+    json_t **vars = lt_push_owned(L, sizeof(json_t *), json_gc);
     options.vars = *vars = json_object();
     lt_option_vars(&job, add_var, *vars);
     options.labels = push_object(&job, "labels");

@@ -1,6 +1,6 @@
-/* Kubernetes in Lua: the environments (k8s.c); what else a cluster does is in client.c. */
-#ifndef LT_LK8S_H
-#define LT_LK8S_H
+/* Kubernetes in Lua: the environments (k8s.c); what else a cluster does is client.c's. */
+#ifndef LT_K8S_H
+#define LT_K8S_H
 
 #include "executors/k8s/api.h"
 #include "lua/env/env.h"

@@ -1,6 +1,6 @@
 /* Commands in Lua: env:run, env:try, env:spawn, their results and processes. */
-#ifndef LT_LPROC_H
-#define LT_LPROC_H
+#ifndef LT_PROCESS_H
+#define LT_PROCESS_H
 
 #include "core/env/proc.h"
 #include "lua/env/env.h"

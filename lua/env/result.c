@@ -3,6 +3,7 @@
 #include "core/base/json.h"
 #include "lua/env/process.h"
 #include "lua/value/error.h"
+#include "lua/value/fields.h"
 #include "lua/value/value.h"
 
 #include <lauxlib.h>
@@ -37,22 +38,6 @@ static int push_stream(lua_State *L, const struct tt_buf *bytes, int slot)
     return 1;
 }
 
-static void set_number(lua_State *L, const char *name, double value)
-{
-    if (value < 0)
-        return;
-    lua_pushnumber(L, value);
-    lua_setfield(L, -2, name);
-}
-
-static void set_integer(lua_State *L, const char *name, int64_t value)
-{
-    if (value < 0)
-        return;
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, name);
-}
-
 /* nil where nothing could be observed. */
 static int push_usage(lua_State *L, const struct tt_usage *usage)
 {
@@ -60,11 +45,16 @@ static int push_usage(lua_State *L, const struct tt_usage *usage)
         usage->io_read_bytes < 0 && usage->io_write_bytes < 0)
         return 0;
     lua_createtable(L, 0, 5);
-    set_number(L, "cpu_user", usage->cpu_user_s);
-    set_number(L, "cpu_system", usage->cpu_system_s);
-    set_integer(L, "max_rss", usage->max_rss_bytes);
-    set_integer(L, "io_read", usage->io_read_bytes);
-    set_integer(L, "io_write", usage->io_write_bytes);
+    if (usage->cpu_user_s >= 0)
+        lt_set_number(L, "cpu_user", usage->cpu_user_s);
+    if (usage->cpu_system_s >= 0)
+        lt_set_number(L, "cpu_system", usage->cpu_system_s);
+    if (usage->max_rss_bytes >= 0)
+        lt_set_integer(L, "max_rss", usage->max_rss_bytes);
+    if (usage->io_read_bytes >= 0)
+        lt_set_integer(L, "io_read", usage->io_read_bytes);
+    if (usage->io_write_bytes >= 0)
+        lt_set_integer(L, "io_write", usage->io_write_bytes);
     return 1;
 }
 

@@ -43,11 +43,7 @@ static size_t texts(const struct lt_options *o, const char *name, const char **t
     size_t count = lt_option_strings(o, name);
     if (count > max_files)
         lt_option_wrong(o, name, "a list of at most 32 files");
-    for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(o->L, -1, (lua_Integer)i + 1);
-        to[i] = lua_tostring(o->L, -1);
-        lua_pop(o->L, 1);
-    }
+    lt_list_strings(o->L, -1, to);
     return count;
 }
 

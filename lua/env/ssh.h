@@ -1,6 +1,6 @@
 /* SSH hosts in Lua: tutti.ssh. */
-#ifndef LT_LSSH_H
-#define LT_LSSH_H
+#ifndef LT_SSH_H
+#define LT_SSH_H
 
 #include "lua/env/env.h"
 

@@ -5,6 +5,7 @@
 #include "lua/env/process.h"
 #include "lua/flow/flow.h"
 #include "lua/value/error.h"
+#include "lua/value/owned.h"
 #include "lua/value/value.h"
 
 #include <lauxlib.h>
@@ -42,14 +43,9 @@ static int link_gc(lua_State *L)
 
 static void push_link(lua_State *L, struct lt_ctx *ctx)
 {
-    struct lt_ctx **link = lua_newuserdatauv(L, sizeof(struct lt_ctx *), 0);
+    struct lt_ctx **link = lt_push_owned(L, sizeof(struct lt_ctx *), link_gc);
     *link = ctx;
     ctx->refs++;
-    if (luaL_newmetatable(L, "tutti.ctx")) {
-        lua_pushcfunction(L, link_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
 }
 
 /* An ancestor's value, made once and then kept in the table itself. */
@@ -116,14 +112,9 @@ static int results_pairs(lua_State *L)
 {
     struct lt_ctx **link = lua_touserdata(L, lua_upvalueindex(1));
     struct tt_task_call *call = lt_ctx_call(L, *link);
-    struct walk *walk = lua_newuserdatauv(L, sizeof *walk, 0);
-    *walk = (struct walk){.ctx = *link};
+    struct walk *walk = lt_push_owned(L, sizeof *walk, walk_gc);
+    walk->ctx = *link;
     walk->ctx->refs++;
-    if (luaL_newmetatable(L, "tutti.ctx.walk")) {
-        lua_pushcfunction(L, walk_gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_setmetatable(L, -2);
     struct tt_dag *dag = tt_run_dag(tt_engine_run(call->engine));
     walk->ancestors = tt_dag_ancestors(dag, call->task, &walk->count);
     lua_pushcclosure(L, walk_next, 1);

@@ -6,6 +6,8 @@
 #include "lua/flow/events.h"
 #include "lua/flow/flow.h"
 #include "lua/value/error.h"
+#include "lua/value/fields.h"
+#include "lua/value/owned.h"
 #include "lua/value/value.h"
 #include "lua/vm/fiber.h"
 #include "lua/vm/masker.h"
@@ -55,11 +57,7 @@ static void read_only(struct lt_options *o, struct tt_run_options *run)
     if (count == 0)
         lt_option_wrong(o, "only", "at least one name of a task");
     const char **names = scratch(L, count * sizeof *names);
-    for (size_t i = 0; i < count; i++) {
-        lua_rawgeti(L, -2, (lua_Integer)i + 1);
-        names[i] = lua_tostring(L, -1); /* the list on the stack holds it */
-        lua_pop(L, 1);
-    }
+    lt_list_strings(L, -2, names); /* the list stays on the stack */
     run->only = names;
     run->only_count = count;
 }
@@ -134,32 +132,11 @@ static int check(lua_State *L)
     return 1;
 }
 
-static void set_text(lua_State *L, const char *field, const char *text)
+/* 0: there is none. */
+static void set_limit(lua_State *L, const char *field, int64_t ms)
 {
-    if (!text)
-        return;
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, field);
-}
-
-static void set_integer(lua_State *L, const char *field, lua_Integer value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, field);
-}
-
-static void set_boolean(lua_State *L, const char *field, bool value)
-{
-    lua_pushboolean(L, value);
-    lua_setfield(L, -2, field);
-}
-
-static void set_seconds(lua_State *L, const char *field, int64_t ms)
-{
-    if (ms <= 0)
-        return;
-    lua_pushnumber(L, (lua_Number)ms / 1000);
-    lua_setfield(L, -2, field);
+    if (ms > 0)
+        lt_set_number(L, field, (double)ms / 1000);
 }
 
 static void set_json(lua_State *L, const char *field, const json_t *value)
@@ -187,25 +164,25 @@ static int info(lua_State *L)
     const struct tt_plan *plan = check_flow(L, 1)->plan;
     const struct tt_plan_options *options = tt_plan_get_options(plan);
     lua_createtable(L, 0, 12);
-    set_text(L, "name", tt_plan_name(plan));
-    set_text(L, "description", tt_plan_description(plan));
-    set_text(L, "file", tt_plan_file(plan));
-    set_integer(L, "line", tt_plan_line(plan));
-    set_integer(L, "count", tt_plan_count(plan));
-    set_text(L, "on_failure", on_failure[options->on_failure]);
-    set_text(L, "rollback", rollback[options->rollback]);
+    lt_set_text(L, "name", tt_plan_name(plan));
+    lt_set_text(L, "description", tt_plan_description(plan));
+    lt_set_text(L, "file", tt_plan_file(plan));
+    lt_set_integer(L, "line", tt_plan_line(plan));
+    lt_set_integer(L, "count", tt_plan_count(plan));
+    lt_set_text(L, "on_failure", on_failure[options->on_failure]);
+    lt_set_text(L, "rollback", rollback[options->rollback]);
     if (options->jobs)
-        set_integer(L, "jobs", options->jobs);
+        lt_set_integer(L, "jobs", options->jobs);
     lua_createtable(L, (int)tt_plan_param_count(plan), 0);
     for (uint32_t i = 0; i < tt_plan_param_count(plan); i++) {
         const struct tt_param *param = tt_plan_param(plan, i);
         lua_createtable(L, 0, 6);
-        set_text(L, "name", param->name);
-        set_text(L, "type", tt_param_type_name(param->type));
-        set_boolean(L, "required", param->required);
+        lt_set_text(L, "name", param->name);
+        lt_set_text(L, "type", tt_param_type_name(param->type));
+        lt_set_boolean(L, "required", param->required);
         set_json(L, "default", param->fallback);
         set_json(L, "choices", param->choices);
-        set_text(L, "description", param->description);
+        lt_set_text(L, "description", param->description);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     lua_setfield(L, -2, "params");
@@ -234,13 +211,13 @@ static void set_action(lua_State *L, const struct tt_plan *plan, const char *fie
     if (action->form == TT_ACTION_NONE)
         return;
     char *text = tt_action_text(plan, action);
-    set_text(L, field, text);
+    lt_set_text(L, field, text);
     free(text);
 }
 
 static void set_more(lua_State *L, const struct tt_plan *plan, const struct tt_task_more *more)
 {
-    set_text(L, "description", more->description);
+    lt_set_text(L, "description", more->description);
     set_action(L, plan, "rollback", &more->rollback);
     set_action(L, plan, "health", &more->health);
     if (!more->matrix)
@@ -268,22 +245,22 @@ static int task_info(lua_State *L)
     const struct tt_task *task = tt_plan_task(flow->plan, index);
     const struct tt_task_more *more = task->more ? task->more : &none;
     lua_createtable(L, 0, 24);
-    set_integer(L, "index", (lua_Integer)index + 1);
-    set_text(L, "id", task->name);
-    set_text(L, "file", task->file);
-    set_integer(L, "line", task->line);
-    set_text(L, "environment", task->env->text);
-    set_text(L, "cwd", task->cwd);
-    set_text(L, "user", task->user);
-    set_text(L, "form", forms[task->run.form]);
+    lt_set_integer(L, "index", (lua_Integer)index + 1);
+    lt_set_text(L, "id", task->name);
+    lt_set_text(L, "file", task->file);
+    lt_set_integer(L, "line", task->line);
+    lt_set_text(L, "environment", task->env->text);
+    lt_set_text(L, "cwd", task->cwd);
+    lt_set_text(L, "user", task->user);
+    lt_set_text(L, "form", forms[task->run.form]);
     set_action(L, flow->plan, "run", &task->run);
     set_edges(L, dag, index, TT_NEEDS, "needs");
     set_edges(L, dag, index, TT_AFTER, "after");
-    set_boolean(L, "when", more->when != TT_WHEN_ALWAYS);
-    set_seconds(L, "timeout", task->timeout);
-    set_seconds(L, "deadline", task->deadline);
-    set_integer(L, "retries", more->retry.retries);
-    set_boolean(L, "idempotent", more->retry.idempotent);
+    lt_set_boolean(L, "when", more->when != TT_WHEN_ALWAYS);
+    set_limit(L, "timeout", task->timeout);
+    set_limit(L, "deadline", task->deadline);
+    lt_set_integer(L, "retries", more->retry.retries);
+    lt_set_boolean(L, "idempotent", more->retry.idempotent);
     set_names(L, "input", &more->input);
     set_names(L, "output", &more->output);
     lua_createtable(L, (int)task->var_count, 0);
@@ -383,12 +360,8 @@ static int push_outcome(lua_State *L, struct tt_op *op)
     json_decref(details);
     lua_createtable(L, 0, 1);
     lua_createtable(L, 0, 1);
-    struct tt_engine **held = lua_newuserdatauv(L, sizeof(struct tt_engine *), 0);
+    struct tt_engine **held = lt_push_owned(L, sizeof(struct tt_engine *), held_gc);
     *held = tt_engine_retain(tt_engine_of(op));
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, held_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
     lua_pushcclosure(L, outcome_json, 1);
     lua_setfield(L, -2, "json");
     lua_setfield(L, -2, "__index");

@@ -3,6 +3,7 @@
 #include "core/base/alloc.h"
 #include "core/base/owner.h"
 #include "lua/value/error.h"
+#include "lua/value/fields.h"
 #include "lua/vm/masker.h"
 
 #include <lauxlib.h>
@@ -35,55 +36,42 @@ static const char *const type_names[] = {
     [TT_EV_RUN_ENDED] = "run_ended",
 };
 
-static void set_text(lua_State *L, const char *field, const char *text)
-{
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, field);
-}
-
-static void set_integer(lua_State *L, const char *field, int64_t value)
-{
-    lua_pushinteger(L, value);
-    lua_setfield(L, -2, field);
-}
-
 static void set_seconds(lua_State *L, const char *field, int64_t ms)
 {
-    lua_pushnumber(L, (lua_Number)ms / 1000);
-    lua_setfield(L, -2, field);
+    lt_set_number(L, field, (double)ms / 1000);
 }
 
 static void set_run_start(lua_State *L, const struct lt_events *events)
 {
-    set_text(L, "run", tt_engine_id(events->engine));
-    set_text(L, "workflow", tt_plan_name(tt_engine_plan(events->engine)));
-    set_integer(L, "total", events->total);
-    set_integer(L, "jobs", tt_engine_jobs(events->engine));
+    lt_set_text(L, "run", tt_engine_id(events->engine));
+    lt_set_text(L, "workflow", tt_plan_name(tt_engine_plan(events->engine)));
+    lt_set_integer(L, "total", events->total);
+    lt_set_integer(L, "jobs", tt_engine_jobs(events->engine));
 }
 
 static void set_task_end(lua_State *L, const struct lt_events *events, const struct tt_event *event)
 {
     struct tt_task_view view;
     tt_run_task(tt_engine_run(events->engine), event->task, &view);
-    set_text(L, "status", tt_task_status_name(event->status));
-    set_integer(L, "attempts", event->attempt);
-    set_integer(L, "done", events->done);
-    set_integer(L, "total", events->total);
+    lt_set_text(L, "status", tt_task_status_name(event->status));
+    lt_set_integer(L, "attempts", event->attempt);
+    lt_set_integer(L, "done", events->done);
+    lt_set_integer(L, "total", events->total);
     char *reason = tt_engine_skip_reason(events->engine, event->task);
     if (reason)
-        set_text(L, "reason", reason);
+        lt_set_text(L, "reason", reason);
     free(reason);
     if (event->duration >= 0)
         set_seconds(L, "duration_s", event->duration);
     if (view.has_result && view.result.code >= 0)
-        set_integer(L, "exit_code", view.result.code);
+        lt_set_integer(L, "exit_code", view.result.code);
 }
 
 static void set_added(lua_State *L, const struct lt_events *events, const struct tt_event *event)
 {
     const struct tt_run *run = tt_engine_run(events->engine);
-    set_text(L, "by", tt_run_name(run, event->task));
-    set_integer(L, "total", events->total);
+    lt_set_text(L, "by", tt_run_name(run, event->task));
+    lt_set_integer(L, "total", events->total);
     lua_createtable(L, (int)event->count, 0);
     for (uint32_t i = 0; i < event->count; i++) {
         lua_pushstring(L, tt_run_name(run, event->first + i));
@@ -96,8 +84,8 @@ static void set_error(lua_State *L, const struct tt_error *error)
 {
     char *message = tt_error_text(error);
     lua_createtable(L, 0, 2);
-    set_text(L, "kind", tt_kind_name(error->kind));
-    set_text(L, "message", message);
+    lt_set_text(L, "kind", tt_kind_name(error->kind));
+    lt_set_text(L, "message", message);
     free(message);
     lua_setfield(L, -2, "error");
 }
@@ -109,18 +97,18 @@ static void set_fields(lua_State *L, const struct lt_events *events, const struc
         set_run_start(L, events);
         break;
     case TT_EV_ATTEMPT_STARTED:
-        set_integer(L, "attempt", event->attempt);
+        lt_set_integer(L, "attempt", event->attempt);
         break;
     case TT_EV_OUTPUT:
-        set_text(L, "stream", event->stream == TT_STDOUT ? "stdout" : "stderr");
-        set_text(L, "phase", tt_phase_name(event->phase));
+        lt_set_text(L, "stream", event->stream == TT_STDOUT ? "stdout" : "stderr");
+        lt_set_text(L, "phase", tt_phase_name(event->phase));
         break;
     case TT_EV_RETRY:
-        set_integer(L, "attempt", event->attempt);
+        lt_set_integer(L, "attempt", event->attempt);
         set_seconds(L, "delay_s", event->delay);
         break;
     case TT_EV_HEALTH:
-        set_integer(L, "attempt", event->check);
+        lt_set_integer(L, "attempt", event->check);
         break;
     case TT_EV_TASK_ENDED:
         set_task_end(L, events, event);
@@ -129,11 +117,11 @@ static void set_fields(lua_State *L, const struct lt_events *events, const struc
         set_added(L, events, event);
         break;
     case TT_EV_ROLLBACK_ENDED:
-        set_text(L, "status", tt_task_status_name(event->status));
+        lt_set_text(L, "status", tt_task_status_name(event->status));
         set_seconds(L, "duration_s", event->duration);
         break;
     case TT_EV_RUN_ENDED:
-        set_text(L, "status", tt_run_status_name(event->run_status));
+        lt_set_text(L, "status", tt_run_status_name(event->run_status));
         set_seconds(L, "duration_s", event->duration);
         break;
     case TT_EV_CANCELLING:
@@ -155,15 +143,15 @@ static int add_event(lua_State *L)
     const struct tt_event *event = events->event;
     lua_rawgeti(L, LUA_REGISTRYINDEX, events->batch);
     lua_createtable(L, 0, 8);
-    set_text(L, "type", type_names[event->type]);
-    set_integer(L, "at", event->at);
+    lt_set_text(L, "type", type_names[event->type]);
+    lt_set_integer(L, "at", event->at);
     if (is_about_task(event->type)) {
-        set_text(L, "task", tt_run_name(tt_engine_run(events->engine), event->task));
-        set_integer(L, "index", (int64_t)event->task + 1);
+        lt_set_text(L, "task", tt_run_name(tt_engine_run(events->engine), event->task));
+        lt_set_integer(L, "index", (int64_t)event->task + 1);
     }
     set_fields(L, events, event);
     if (event->environment)
-        set_text(L, "environment", event->environment);
+        lt_set_text(L, "environment", event->environment);
     if (event->error)
         set_error(L, event->error);
     if (event->text) {

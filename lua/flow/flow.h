@@ -1,12 +1,13 @@
 /* Workflows in Lua: `tutti.workflow`, its parameters, functions and tasks, read into a
  * core/plan/plan.h.
  *
- *     lflow.c         the workflow object: params, fn, and `task "name" { … }`
- *     lflow_task.c    one task's table
- *     lflow_matrix.c  its instances when it has a matrix
- *     lhost.c         Lua functions as core/env/callable.h
- *     lctx.c          the `ctx` that they are called with
- *     lengine.c       require "tutti.engine": what the command line does with a workflow
+ *     flow.c    the workflow object: params, fn, and `task "name" { … }`
+ *     task.c    one task's table
+ *     matrix.c  its instances when it has a matrix
+ *     host.c    Lua functions as core/env/callable.h
+ *     ctx.c     the `ctx` that they are called with
+ *     engine.c  require "tutti.engine": what the command line does with a workflow
+ *     events.c  what happens in a run, told to the command line
  *
  * What is wrong with a declaration is raised where it stands, kind `invalid`; what only the whole
  * graph shows is found by tt_plan_check and names the place, too. */

@@ -6,6 +6,7 @@
 #include "lua/flow/ctx.h"
 #include "lua/flow/flow.h"
 #include "lua/value/error.h"
+#include "lua/value/owned.h"
 #include "lua/value/value.h"
 #include "lua/vm/fiber.h"
 
@@ -280,12 +281,8 @@ static int host_gc(lua_State *L)
 struct tt_script_host *lt_host(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &host_key) == LUA_TNIL) {
-        struct host *host = lua_newuserdatauv(L, sizeof *host, 1);
+        struct host *host = lt_push_owned(L, sizeof *host, host_gc);
         *host = (struct host){.base.class_ = &host_class, .vm = lt_vm_of(L)};
-        lua_createtable(L, 0, 1);
-        lua_pushcfunction(L, host_gc);
-        lua_setfield(L, -2, "__gc");
-        lua_setmetatable(L, -2);
         lua_newtable(L);
         lua_setiuservalue(L, -2, 1);
         lua_pushvalue(L, -1);

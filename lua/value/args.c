@@ -1,5 +1,6 @@
 #include "lua/value/args.h"
 
+#include "core/base/suggest.h"
 #include "lua/value/error.h"
 
 #include <ctype.h>
@@ -8,47 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- suggestions --- */
-
-static size_t least(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* Letters to change, insert or delete; anything long counts as far away. */
-static size_t distance(const char *a, const char *b)
-{
-    enum { longest = 40 };
-    size_t row[longest + 1], m = strlen(a), n = strlen(b);
-    if (m > longest || n > longest)
-        return longest;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 1; i <= m; i++) {
-        size_t corner = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t above = row[j];
-            row[j] = least(above + 1, row[j - 1] + 1, corner + (a[i - 1] != b[j - 1]));
-            corner = above;
-        }
-    }
-    return row[n];
-}
-
 const char *lt_nearest(const char *word, const char *const *names)
 {
-    const char *nearest = NULL;
-    size_t limit = strlen(word) / 3 + 1, best = limit + 1;
-    for (; *names; names++) {
-        size_t d = distance(word, *names);
-        if (d < best) {
-            best = d;
-            nearest = *names;
-        }
-    }
-    return nearest;
+    struct tt_suggest suggest = {.wanted = word};
+    for (; *names; names++)
+        tt_suggest_try(&suggest, *names);
+    return suggest.best;
 }
 
 /* --- describing what came --- */
@@ -360,6 +326,17 @@ size_t lt_option_strings(const struct lt_options *o, const char *name)
     }
     lua_remove(L, -2);
     return lua_rawlen(L, -1);
+}
+
+void lt_list_strings(lua_State *L, int index, const char **to)
+{
+    index = lua_absindex(L, index);
+    size_t count = lua_rawlen(L, index);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(L, index, (lua_Integer)i + 1);
+        to[i] = lua_tostring(L, -1);
+        lua_pop(L, 1);
+    }
 }
 
 /* --- positional arguments --- */

@@ -55,6 +55,8 @@ int lt_option_push(const struct lt_options *o, const char *name);
 /* Pushes a new sequence of strings from a string or a sequence of strings; its length. Missing: an
  * empty one. */
 size_t lt_option_strings(const struct lt_options *o, const char *name);
+/* The strings of the list at index, which holds them, into room for all of it. */
+void lt_list_strings(lua_State *L, int index, const char **to);
 /* "WHAT: option 'name' must be EXPECTED, got a table". */
 _Noreturn void lt_option_wrong(const struct lt_options *o, const char *name, const char *expected);
 
@@ -71,7 +73,7 @@ bool lt_to_duration(lua_State *L, int index, int64_t *ms);
 bool lt_to_size(lua_State *L, int index, int64_t *bytes);
 /* "a table", "the string 'x'", "3.5": what came instead. Pushes it and returns it. */
 const char *lt_describe(lua_State *L, int index);
-/* The nearest of the names within a small edit distance, or NULL. */
+/* The nearest of the names (core/base/suggest.h), or NULL. */
 const char *lt_nearest(const char *word, const char *const *names);
 
 #endif

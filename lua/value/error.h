@@ -5,8 +5,8 @@
  * file:line. Errors raised with error("text") are turned into kind `script` where they leave a
  * task; a user's own tables pass unchanged and count as `script`, or as the contract's kind that
  * their field `kind` names. */
-#ifndef LT_LERROR_H
-#define LT_LERROR_H
+#ifndef LT_ERROR_H
+#define LT_ERROR_H
 
 #include "core/base/error.h"
 

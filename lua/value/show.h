@@ -1,6 +1,6 @@
 /* A value in short, for messages. */
-#ifndef LT_LSHOW_H
-#define LT_LSHOW_H
+#ifndef LT_SHOW_H
+#define LT_SHOW_H
 
 #include <lua.h>
 

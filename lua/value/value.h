@@ -9,8 +9,8 @@
  * - a tutti.Error or a command's result becomes an object of its fields
  * - functions, other userdata, coroutines, cycles and more than 100 levels are refused; the message
  *   names the path: "results.build[3].f is a function" */
-#ifndef LT_LVALUE_H
-#define LT_LVALUE_H
+#ifndef LT_VALUE_H
+#define LT_VALUE_H
 
 #include "core/base/error.h"
 

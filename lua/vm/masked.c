@@ -1,6 +1,7 @@
 #include "lua/vm/masked.h"
 
 #include "core/base/mask.h"
+#include "lua/value/owned.h"
 #include "lua/vm/masker.h"
 
 #include <errno.h>
@@ -127,12 +128,7 @@ int lt_open_masked(lua_State *L)
     luaL_getmetatable(L, LUA_FILEHANDLE);
     lua_getfield(L, -1, "__index");
     lua_getfield(L, -1, "write");
-    struct errors *errors = lua_newuserdatauv(L, sizeof *errors, 0);
-    memset(errors, 0, sizeof *errors);
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, errors_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
+    lt_push_owned(L, sizeof(struct errors), errors_gc);
     lua_pushcclosure(L, masked_write, 2);
     lua_setfield(L, -2, "write");
     lua_pop(L, 2);

@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/mask.h"
+#include "lua/value/owned.h"
 #include "lua/vm/state.h"
 
 #include <lauxlib.h>
@@ -20,12 +21,7 @@ struct tt_masker *lt_masker(lua_State *L)
     static const char key;
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &key) == LUA_TNIL) {
         lua_pop(L, 1);
-        struct tt_masker **box = lua_newuserdatauv(L, sizeof *box, 0);
-        *box = NULL;
-        lua_createtable(L, 0, 1);
-        lua_pushcfunction(L, masker_gc);
-        lua_setfield(L, -2, "__gc");
-        lua_setmetatable(L, -2);
+        struct tt_masker **box = lt_push_owned(L, sizeof(struct tt_masker *), masker_gc);
         *box = tt_masker_new();
         lua_pushvalue(L, -1);
         lua_rawsetp(L, LUA_REGISTRYINDEX, &key);

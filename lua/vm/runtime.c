@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/fault.h"
+#include "core/base/suggest.h"
 #include "lua/value/args.h"
 #include "lua/value/error.h"
 #include "lua/vm/fiber.h"
@@ -198,6 +199,21 @@ static int columns(lua_State *L)
     return 2;
 }
 
+/* nearest(word, names): the one of the names that was probably meant, or nil. */
+static int nearest(lua_State *L)
+{
+    struct tt_suggest suggest = {.wanted = luaL_checkstring(L, 1)};
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_Integer count = (lua_Integer)lua_rawlen(L, 2);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_rawgeti(L, 2, i);
+        tt_suggest_try(&suggest, luaL_checkstring(L, -1)); /* the table keeps it */
+        lua_pop(L, 1);
+    }
+    lua_pushstring(L, suggest.best);
+    return 1;
+}
+
 /* raise(err): with the user's file and line before the message. */
 static int raise_(lua_State *L)
 {
@@ -221,6 +237,7 @@ int luaopen_tutti_host(lua_State *L)
         {"fiber", fiber},
         {"program", program},
         {"raise", raise_},
+        {"nearest", nearest},
         {"error_text", lt_error_text},
         {"exit", exit_},
         {"exiting", exiting},

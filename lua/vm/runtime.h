@@ -1,7 +1,7 @@
 /* tutti.host: the functions in C that stdlib/ stands on: fibers, the process's streams, what the
  * command line decides about the script. */
-#ifndef LT_LRUNTIME_H
-#define LT_LRUNTIME_H
+#ifndef LT_RUNTIME_H
+#define LT_RUNTIME_H
 
 #include <lua.h>
 

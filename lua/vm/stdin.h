@@ -1,6 +1,6 @@
 /* Reading standard input without blocking the loop: for stdlib/stdio.lua. */
-#ifndef LT_LSTDIN_H
-#define LT_LSTDIN_H
+#ifndef LT_STDIN_H
+#define LT_STDIN_H
 
 #include <lua.h>
 

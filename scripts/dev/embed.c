@@ -1,8 +1,8 @@
 /* Turns Lua files into one C file of bytecode: embed OUT.c FOLDER NAME.lua...
  *
- * Each file becomes an entry { module name, bytes, size } of tt_stdlib[], which lua/vm/vm.c
- * searches. Bytecode and not source, because parsing the library would cost more than the start-up
- * budget; line numbers stay in, so that tracebacks are whole. */
+ * Each file becomes an entry { module name, bytes, size } of lt_stdlib[], which lua/libraries.c
+ * searches; cli/run.lua is the module cli.run. Bytecode and not source, because parsing the library
+ * would cost more than the start-up budget; line numbers stay in, so that tracebacks are whole. */
 #include <lauxlib.h>
 #include <lua.h>
 #include <stdio.h>
@@ -62,9 +62,12 @@ int main(int argc, char **argv)
         lua_settop(L, 0);
     }
     fprintf(out, "const struct lt_stdlib_module lt_stdlib[] = {\n");
-    for (int i = 3; i < argc; i++)
+    for (int i = 3; i < argc; i++) {
+        for (char *slash; (slash = strchr(argv[i], '/'));)
+            *slash = '.';
         fprintf(out, "    {\"%.*s\", module_%d, sizeof module_%d},\n", (int)strlen(argv[i]) - 4,
                 argv[i], i - 3, i - 3);
+    }
     fprintf(out, "    {0, 0, 0},\n};\n");
     lua_close(L);
     return fclose(out) == 0 ? 0 : 1;

@@ -70,7 +70,7 @@ t.describe("an error", function()
     } do
       local r = run(source)
       t.has(r.stderr, "tutti: " .. message)
-      t.no(r.stderr:find "tutti/%w+%.lua:%d")
+      t.no(r.stderr:find "tutti/[%w/]+%.lua:%d")
     end
   end)
   t.it("that is a table is shown, cut where it gets long", function()

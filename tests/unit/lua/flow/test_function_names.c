@@ -1,6 +1,7 @@
 /* The names of a workflow's functions: unlike, made of what they are, and good for finding the same
  * function in another process that loaded the same file (here: in another vm). */
 #include "core/base/alloc.h"
+#include "executors/schemes.h"
 #include "lua/flow/flow.h"
 #include "lua/flow/host.h"
 #include "lua/libraries.h"
@@ -94,6 +95,7 @@ static void open_one(struct loaded *loaded, uint64_t seed)
     struct tt_error *err = NULL;
     *loaded = (struct loaded){0};
     assert_int_equal(tt_loop_new(&loaded->loop, TT_CLOCK_REAL, seed, &err), 0);
+    tt_env_schemes_use(loaded->loop, tx_schemes);
     assert_int_equal(lt_vm_new(&loaded->vm, loaded->loop, &err), 0);
     if (lt_libraries_open(loaded->vm, &err) < 0 ||
         lt_vm_protect(loaded->vm, load, loaded, &err) < 0)

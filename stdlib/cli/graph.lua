@@ -1,8 +1,8 @@
 -- tutti graph FILE: the workflow's graph as a tree, for Graphviz (--dot) or as JSON (--json).
 
 local engine = require "tutti.engine"
-local load_script = require "tutti.load"
-local options = require "tutti.options"
+local load_script = require "tutti.cli.load"
+local options = require "tutti.cli.options"
 local text = require "tutti.text"
 
 local graph = {}

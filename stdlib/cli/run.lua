@@ -1,9 +1,9 @@
 -- tutti run FILE: runs a script, and the workflow that it returns.
 
-local check = require "tutti.check"
+local check = require "tutti.cli.check"
 local host = require "tutti.host"
-local load_script = require "tutti.load"
-local options = require "tutti.options"
+local load_script = require "tutti.cli.load"
+local options = require "tutti.cli.options"
 local text = require "tutti.text"
 
 local run = {}
@@ -22,7 +22,7 @@ run.options = {
 -- What would run, in the order in which -j1 would start it.
 local function dry_run(flow, opts, settings)
   local engine = require "tutti.engine"
-  local graph = require "tutti.graph"
+  local graph = require "tutti.cli.graph"
   local info = engine.info(flow)
   local order = engine.order(flow, settings)
   if opts.json then
@@ -54,7 +54,7 @@ local function watcher(opts)
   if opts.quiet then
     return nil
   end
-  return require(host.isatty(2) and "tutti.live" or "tutti.plain").new(io.stderr)
+  return require(host.isatty(2) and "tutti.cli.live" or "tutti.cli.plain").new(io.stderr)
 end
 
 local function run_flow(flow, opts, settings)
@@ -74,7 +74,7 @@ local function run_flow(flow, opts, settings)
     host.document(document:json() .. "\n")
   end
   if not (opts.quiet and document.status == "completed") then
-    require("tutti.report").write(io.stderr, document)
+    require("tutti.cli.report").write(io.stderr, document)
   end
   return document.status == "completed" and 0 or 1
 end

@@ -1,8 +1,8 @@
 -- tutti on TARGET… -- CMD: one command on many environments at once.
 
 local host = require "tutti.host"
-local options = require "tutti.options"
-local targets = require "tutti.targets"
+local options = require "tutti.cli.options"
+local targets = require "tutti.cli.targets"
 local text = require "tutti.text"
 
 local on = {}

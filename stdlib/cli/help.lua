@@ -92,7 +92,7 @@ end
 
 local function options_of(name)
   local rows, names = {}, {}
-  local known = require("tutti." .. name).options
+  local known = require("tutti.cli." .. name).options
   for option in pairs(known) do
     names[#names + 1] = option
   end

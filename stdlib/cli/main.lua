@@ -10,12 +10,12 @@ local cli = {}
 cli.commands = { "run", "check", "graph", "on", "help", "version" }
 
 local modules = {
-  run = "tutti.run",
-  check = "tutti.check",
-  graph = "tutti.graph",
-  on = "tutti.on",
-  help = "tutti.help",
-  version = "tutti.help",
+  run = "tutti.cli.run",
+  check = "tutti.cli.check",
+  graph = "tutti.cli.graph",
+  on = "tutti.cli.on",
+  help = "tutti.cli.help",
+  version = "tutti.cli.help",
 }
 local same = { ["--help"] = "help", ["-h"] = "help", ["--version"] = "version", ["-V"] = "version" }
 
@@ -43,7 +43,7 @@ end
 local function dispatch(argv)
   local name = argv[1]
   if name == nil then
-    require("tutti.help").overview(io.stderr)
+    require("tutti.cli.help").overview(io.stderr)
     return 2
   end
   name = same[name] or name
@@ -55,7 +55,7 @@ local function dispatch(argv)
   end
   local rest = table.move(argv, 2, #argv, 1, {})
   if rest[1] == "--help" or rest[1] == "-h" then
-    name, module, rest = "help", "tutti.help", { name }
+    name, module, rest = "help", "tutti.cli.help", { name }
   end
   return require(module)[name](rest)
 end

@@ -6,7 +6,7 @@
 -- The same interface as plain.lua.
 
 local host = require "tutti.host"
-local plain = require "tutti.plain"
+local plain = require "tutti.cli.plain"
 local text = require "tutti.text"
 local tutti = require "tutti"
 

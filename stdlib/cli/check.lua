@@ -1,7 +1,7 @@
 -- tutti check FILE: loads the workflow and checks its graph; runs nothing.
 
-local load_script = require "tutti.load"
-local options = require "tutti.options"
+local load_script = require "tutti.cli.load"
+local options = require "tutti.cli.options"
 local text = require "tutti.text"
 
 local check = {}
