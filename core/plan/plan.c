@@ -151,6 +151,14 @@ void tt_plan_hold_env(struct tt_plan *plan, struct tt_env *env)
     tt_env_retain(env);
 }
 
+struct tt_env *tt_plan_find_env(const struct tt_plan *plan, const char *identity)
+{
+    for (uint32_t i = 0; i < plan->env_count; i++)
+        if (strcmp(plan->envs[i]->identity, identity) == 0)
+            return plan->envs[i];
+    return NULL;
+}
+
 void tt_plan_hold_function(struct tt_plan *plan, uint32_t function)
 {
     if (plan->function_count == plan->function_room) {

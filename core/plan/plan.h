@@ -135,6 +135,8 @@ const struct tt_plan_options *tt_plan_get_options(const struct tt_plan *plan);
 uint32_t tt_plan_count(const struct tt_plan *plan);
 const struct tt_task *tt_plan_task(const struct tt_plan *plan, uint32_t index);
 const struct tt_task *tt_plan_find(const struct tt_plan *plan, const char *name); /* or NULL */
+/* The environment that it holds of that identity, or NULL. Borrowed. */
+struct tt_env *tt_plan_find_env(const struct tt_plan *plan, const char *identity);
 uint32_t tt_plan_param_count(const struct tt_plan *plan);
 const struct tt_param *tt_plan_param(const struct tt_plan *plan, uint32_t index);
 const char *tt_param_type_name(enum tt_param_type type);
