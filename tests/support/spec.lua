@@ -14,6 +14,8 @@ local t = {}
 
 local filter = os.getenv "TUTTI_TEST_FILTER" or ""
 local file = (os.getenv "TUTTI_TEST_FILE" or arg and arg[0] or ""):match "([^/]+)%.lua$" or "spec"
+-- limits are this many times as long: the machine has other things to do
+local patience = tonumber(os.getenv "TUTTI_TEST_PATIENCE" or "") or 1
 local path = {}              -- the names of the describes that are open
 local hooks = { {} }         -- for each of them { before = f, after = f }
 local cleanups = {}          -- of the running test
@@ -219,9 +221,10 @@ end
 --- Waits until condition() holds: for what others do in their own time. At most `seconds` (15).
 function t.eventually(condition, note, seconds)
   local tutti = require "tutti"
-  local stop = tutti.now() + (seconds or 15)
+  local limit = (seconds or 15) * patience
+  local stop = tutti.now() + limit
   while not condition() do
-    if tutti.now() > stop then fail("it did not come true within %g s: %s", seconds or 15, tostring(note)) end
+    if tutti.now() > stop then fail("it did not come true within %g s: %s", limit, tostring(note)) end
     tutti.sleep "50ms"
   end
 end
@@ -257,6 +260,7 @@ end
 local function run_body(body, options)
   local timeout = require "tutti".timeout
   local seconds = options and options.timeout or tonumber(os.getenv "TUTTI_TEST_TIMEOUT" or "") or 60
+  seconds = seconds * patience
   return xpcall(function()
     for _, hook in ipairs(hooks) do if hook.before then hook.before() end end
     if timeout then timeout(seconds, body) else body() end

@@ -5,6 +5,7 @@ set -u
 : "${TUTTI_TOP:?is set by scripts/test}" "${TUTTI:?}" "${TUTTI_BUILD:?}" "${TUTTI_TEST_DIR:?}" "${TUTTI_TEST_RUN:?}"
 cd "$TUTTI_TOP" || exit 1
 suite=$(basename "$0")
+file_limit=$((${TUTTI_TEST_FILE_TIMEOUT:-300} * ${TUTTI_TEST_PATIENCE:-1}))
 LUA_PATH="$TUTTI_TOP/tests/support/?.lua;;"
 export LUA_PATH
 
@@ -41,14 +42,14 @@ server() {
 spec() {
     spec_name=${2:-}$(basename "$1" .lua)
     spec_out=$(mktemp "$TUTTI_TEST_DIR/spec.XXXXXX")
-    TUTTI_TEST_FILE=$1 timeout -k 5 "${TUTTI_TEST_FILE_TIMEOUT:-300}" "$TUTTI" run "$1" >"$spec_out" </dev/null
+    TUTTI_TEST_FILE=$1 timeout -k 5 "$file_limit" "$TUTTI" run "$1" >"$spec_out" </dev/null
     spec_code=$?
     # Names get the prefix; what the tests themselves print passes.
     sed -E "s|^(ok\|not ok\|skip\|excepted) |&${2:-}|" "$spec_out"
     case $spec_code in
     0) grep -q '^# done ' "$spec_out" ||
         not_ok "$spec_name" "ended before its t.done()" ;;
-    124 | 137) not_ok "$spec_name" "hung: stopped after ${TUTTI_TEST_FILE_TIMEOUT:-300} s" ;;
+    124 | 137) not_ok "$spec_name" "hung: stopped after $file_limit s" ;;
     *) not_ok "$spec_name" "tutti ended with code $spec_code" ;;
     esac
     rm "$spec_out"
