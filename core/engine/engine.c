@@ -203,7 +203,13 @@ static int prepare(struct tt_engine *engine, const struct tt_engine_options *opt
         .only = options->only,
         .only_count = options->only_count,
     };
-    return tt_plan_start(options->plan, &run, &engine->run, err);
+    int rc = tt_plan_start(options->plan, &run, &engine->run, err);
+    if (rc == 0 && engine->recorder.input) {
+        engine->recorder.started(engine->recorder.arg, &run, engine->jobs, engine->params);
+        /* tt_plan_start has told it */
+        engine->recorder.input(engine->recorder.arg, &(struct tt_input){.type = TT_IN_STARTED});
+    }
+    return rc;
 }
 
 struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_options *options)
@@ -238,7 +244,5 @@ struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_opt
     tt_jobs_open(engine->limits, engine->jobs, engine->jobs_key);
     engine->job.run = begin_job;
     tt_loop_post(loop, &engine->job);
-    if (engine->recorder.input) /* tt_plan_start has told it */
-        engine->recorder.input(engine->recorder.arg, &(struct tt_input){.type = TT_IN_STARTED});
     return &op->op;
 }

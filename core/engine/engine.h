@@ -65,8 +65,13 @@ struct tt_listener {
     bool output; /* whether it wants TT_EV_OUTPUT */
 };
 
-/* Sees every input of the run before any of its effects is carried out: what a journal keeps. */
+/* Sees all that decides about the run, before any effect of it is carried out: what a journal
+ * keeps. All of it or none: both functions, or neither. */
 struct tt_recorder {
+    /* Once, first: what the run was made of, beside its plan. Borrowed for the call. */
+    void (*started)(void *arg, const struct tt_run_options *options, uint32_t jobs,
+                    const json_t *params);
+    /* Every input, TT_IN_STARTED the first. */
     void (*input)(void *arg, const struct tt_input *input);
     void *arg;
 };
