@@ -41,7 +41,7 @@ MAYBE static struct tt_env *env_with(const struct tt_env_class *class_)
 static int setup(void **state)
 {
     static const struct tt_env_class class_ = {
-        .kind = "local", .files = &tx_local_files, .free = env_free};
+        .kind = "local", .paths_are_here = true, .files = &tx_local_files, .free = env_free};
     (void)state;
     memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
     assert_non_null(mkdtemp(dir));
