@@ -22,14 +22,7 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(file_round_trip, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(file_large, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(file_modes_and_links, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(file_strange_names, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(file_missing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(file_stat, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(file_abandoned, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(file_tree_copied, set_up, tear_down),
+        FILES_CASES(cmocka_unit_test_setup_teardown, set_up, tear_down),
     };
     host(SUPPORT " remove \"$TUTTI_TEST_DOCKER_DIR\" files-box >/dev/null 2>&1");
     if (host(SUPPORT " container \"$TUTTI_TEST_DOCKER_DIR\" files-box") != 0)

@@ -124,6 +124,7 @@ static void test_refused(void **state)
     refused("docker://a b", "cannot be the name of a container");
     refused("docker-image://a//b", "cannot be the name of an image");
     refused("k8s://a/b/c/d", "has more than NAMESPACE/POD/CONTAINER");
+    refused("k8s://ns/A", "'A' cannot be the name of a pod");
     refused("k8s://a/b?contxt=one", "tutti.k8s: unknown option 'contxt' (did you mean 'context'?)");
     refused("k8s://a/b?context", "is not NAME=VALUE");
     refused("k8s-job://box?pod=x", "k8s-job: unknown option 'pod'");
