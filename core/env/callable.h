@@ -43,10 +43,9 @@ struct tt_result;
 /* The operation of a call: what the code returned, or details of its failure. */
 struct tt_value_op {
     struct tt_op op;
-    json_t *value; /* owned; NULL: nothing was returned */
-    struct tt_result
-        *result; /* held: of the command whose failure the code raised; NULL: it raised none */
-    char *trace; /* owned: traceback of the raised error; NULL: not known */
+    json_t *value;            /* owned; NULL: nothing was returned */
+    struct tt_result *result; /* held: of the command that failed it, or NULL */
+    char *trace;              /* owned: traceback of the raised error; NULL: not known */
 };
 json_t *tt_value_of(struct tt_op *op); /* borrowed */
 void tt_value_op_free(struct tt_op *op);

@@ -48,7 +48,7 @@ struct tt_proc_options {
     int64_t timeout; /* ms from the start; TT_NEVER: none */
     int64_t grace;   /* ms between TERM and KILL */
     bool limited;    /* wait first for one of the places that the environment's `limit` allows, and
-                        hold it until    the end; timeout counts from then on */
+                        hold it until the end; timeout counts from then on */
 };
 
 /* Starts a command in a scope of its own below `scope`. Finishes when the command runs, with
@@ -86,8 +86,7 @@ typedef void tt_output_fn(void *arg, enum tt_stream stream, const char *bytes, s
 
 struct tt_capture_options {
     struct tt_proc_options proc;
-    const void
-        *input; /* what stdin gets, copied; NULL and command->stdin_open false: EOF at once */
+    const void *input; /* for stdin, copied; NULL: EOF at once, unless command->stdin_open */
     size_t input_length;
     int64_t max_output; /* bytes per stream; more terminates the command: `output_limit`, the head
                            is kept */
