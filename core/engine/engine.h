@@ -89,7 +89,7 @@ struct tt_engine_options {
     /* Hides secrets in logs and events (NULL: there are none); outlives the engine. */
     const struct tt_masker *masker;
     struct tt_listener listener; /* event may be NULL */
-    struct tt_recorder recorder; /* input may be NULL */
+    struct tt_recorder recorder; /* both functions may be NULL */
 };
 
 struct tt_op *tt_engine_start(struct tt_scope *scope, const struct tt_engine_options *options);
