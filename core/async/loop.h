@@ -21,7 +21,8 @@
 
 struct tt_loop;
 
-/* Something to do soon. Lives inside its owner; posting a posted job does nothing. */
+/* Something that the loop will do soon. Lives inside its owner. Posting a job that is posted
+ * already does nothing. */
 struct tt_job {
     void (*run)(struct tt_job *job);
     struct tt_job *next;
@@ -31,53 +32,57 @@ struct tt_job {
 /* A one-shot timer. Lives inside its owner; all zero is a stopped timer. */
 struct tt_timer {
     void (*fire)(struct tt_timer *timer); /* runs as a job */
-    int64_t at;
-    uint32_t slot; /* its number among the running ones + 1; 0: stopped */
+    int64_t at;                           /* monotonic ms */
+    uint32_t slot;                        /* 1 + its number among the running timers; 0: stopped */
 };
 
-/* The virtual clock stands still while anything can be done, and jumps to the next timer when
- * nothing can. It never jumps past news from outside: while a worker thread is busy, or has work to
- * deliver, it stands still (tt_loop_busy), however long that takes; while a handle or request of
- * libuv is alive (a child's end, bytes on a descriptor, a name that is being looked up), time
- * passes as it does outside, so that what never comes can still time out. */
+/* The virtual clock, for tests and simulation, stands still while a job is queued, and jumps to the
+ * next timer when none is. It never jumps past news from outside. While a worker thread
+ * is busy, or its work waits to be delivered (tt_loop_busy), the clock stands still, however long
+ * that takes. While a handle or request of libuv is alive (a child's end, bytes on a descriptor, a
+ * name that is being looked up), time passes as it does outside: what never comes can still time
+ * out. */
 enum tt_clock { TT_CLOCK_REAL, TT_CLOCK_VIRTUAL };
 
 int tt_loop_new(struct tt_loop **loop, enum tt_clock clock, uint64_t seed, struct tt_error **err);
-/* Nothing may be left alive: no timer, no open libuv handle. Closes handles that are closing. */
+/* No timer and no open libuv handle may be left. Handles that are being closed are waited for. */
 void tt_loop_free(struct tt_loop *loop);
 uv_loop_t *tt_loop_uv(struct tt_loop *loop);
 
-int64_t tt_loop_now(const struct tt_loop *loop);  /* monotonic ms, read afresh at each call */
-int64_t tt_loop_wall(const struct tt_loop *loop); /* ms since 1970 UTC, consistent with now */
-uint64_t tt_loop_random(struct tt_loop *loop);
+int64_t tt_loop_now(const struct tt_loop *loop);    /* monotonic ms, read afresh at each call */
+int64_t tt_loop_wall(const struct tt_loop *loop);   /* ms since 1970 UTC, consistent with now */
+uint64_t tt_loop_random(struct tt_loop *loop);      /* any 64 bits; not for secrets */
 int64_t tt_deadline_after(int64_t now, int64_t ms); /* now + ms, saturating at TT_NEVER */
 
 void tt_loop_post(struct tt_loop *loop, struct tt_job *job);
+/* Takes the job out of the queue; one that is not posted is fine. */
 void tt_loop_unpost(struct tt_loop *loop, struct tt_job *job);
-/* Equal times fire in the order of starting. Starting a running timer moves it. */
+/* `at` is in monotonic ms. Timers of equal times fire in the order in which they were started.
+ * Starting a running timer moves it. */
 void tt_timer_start(struct tt_loop *loop, struct tt_timer *timer, int64_t at,
                     void (*fire)(struct tt_timer *));
 void tt_timer_stop(struct tt_loop *loop, struct tt_timer *timer);
 
-/* Runs until *finished is true, or nothing is left that could ever happen (returns false then). */
+/* Runs until *finished is true: returns true. False when nothing is left that could make it so: no
+ * job, no timer, no live handle. */
 bool tt_loop_run(struct tt_loop *loop, const bool *finished);
 
-/* Runs until no operation is left, for so many ms at most: for the end, when nobody waits for what
- * was cancelled. */
+/* Runs until no operation is left, but no longer than `at_most` ms: for the end of a program, when
+ * nobody waits for what was cancelled. */
 void tt_loop_settle(struct tt_loop *loop, int64_t at_most);
 
-/* What there is one of in each loop, where another program would keep a static: the hosts, daemons
- * and clusters that are known, queues that all of them share. The slot for `what` (its address is
- * the key; `size` bytes, all zero at first) is made when it is first asked for, and lives as long
- * as the loop; `clear` (may be NULL) is called with it from tt_loop_free, the newest slot first. */
+/* What each loop has one of, where another program would keep a static variable: the known SSH
+ * hosts, the known daemons, a shared queue. The memory (`size` bytes, all zero) is made when
+ * tt_loop_slot is first asked for `what`, whose address is the key, and lives as long as the loop.
+ * tt_loop_free calls `clear` (may be NULL) with each slot, the newest first. */
 struct tt_slot {
     size_t size;
     void (*clear)(void *slot);
 };
 void *tt_loop_slot(struct tt_loop *loop, const struct tt_slot *what);
 
-/* So many more (or fewer) pieces of work are with worker threads, or wait to be delivered from
- * there: the virtual clock stands still meanwhile. */
+/* Counts (change 1 or -1) work that a worker thread does, or has done and not yet delivered. While
+ * there is any, the virtual clock stands still. */
 void tt_loop_busy(struct tt_loop *loop, int change);
 
 /* Counters for tests and for the leak check at exit. */

@@ -5,7 +5,9 @@
  * minimum of its own and its parent's. Cancelling walks children first, and only *asks*: each
  * operation still reports its end itself, when what it held is really released.
  *
- * References: tt_scope_new gives the caller one; children and operations hold their parent. */
+ * References: tt_scope_new gives the caller one. A child holds its parent, an operation its scope.
+ *
+ * Loop thread. Times are monotonic ms. */
 #ifndef TT_SCOPE_H
 #define TT_SCOPE_H
 
@@ -16,24 +18,24 @@ struct tt_op;
 
 /* A child of parent, or a root of the loop when parent is NULL. */
 struct tt_scope *tt_scope_new(struct tt_loop *loop, struct tt_scope *parent);
-/* A scope that its parent's cancellation does not reach: for cleaning up. It has its own deadline.
- */
+/* A scope without a parent, so that no cancellation from above reaches it: for cleaning up within a
+ * deadline of its own. */
 struct tt_scope *tt_scope_shielded(struct tt_loop *loop, int64_t deadline);
 void tt_scope_retain(struct tt_scope *scope);
 void tt_scope_release(struct tt_scope *scope);
 
-/* Whether it is `above` or somewhere below it. */
+/* Whether `scope` is `above` or lies somewhere below it. */
 bool tt_scope_within(const struct tt_scope *scope, const struct tt_scope *above);
 struct tt_loop *tt_scope_loop(const struct tt_scope *scope);
-/* Sets this scope's own deadline (absolute ms, TT_NEVER for none). `what` names it in the reason:
- * "what timed out after 5s"; it is copied. */
+/* Sets this scope's own deadline (TT_NEVER: none). `what` (copied) begins the reason's message:
+ * "WHAT timed out after 5s", counted from now. */
 void tt_scope_deadline(struct tt_scope *scope, int64_t at, const char *what);
-/* The same for a deadline that stands for a length of time which began before: that is told. */
+/* The same for a time limit that began before now: the message tells `length` (ms). */
 void tt_scope_limit(struct tt_scope *scope, int64_t at, int64_t length, const char *what);
-/* The earliest deadline of this scope and those above it. */
+/* The earliest deadline of this scope and of all above it. */
 int64_t tt_scope_ends_at(const struct tt_scope *scope);
-/* Cancels what has passed its deadline, here or above, now: for code that has kept the loop from
- * doing so in time. The caller holds the scope. */
+/* Cancels this scope and those above it whose deadline has passed, now: for code that kept the loop
+ * from doing so in time. The caller holds a reference to the scope. */
 void tt_scope_expire(struct tt_scope *scope);
 /* Cancels for that reason (copied; the first reason stays). Cancelling again does nothing. */
 void tt_scope_cancel(struct tt_scope *scope, const struct tt_error *why);
@@ -41,7 +43,8 @@ void tt_scope_cancel(struct tt_scope *scope, const struct tt_error *why);
 const struct tt_error *tt_scope_why(const struct tt_scope *scope);
 /* 0, or the reason as an error. */
 int tt_scope_check(const struct tt_scope *scope, struct tt_error **err);
-/* Calls `idle` as a job once no operation runs in it or below; one watcher at a time. */
+/* Calls `idle`, as a job, once no operation runs in the scope or below it. A scope has one such
+ * function at a time. */
 void tt_scope_on_idle(struct tt_scope *scope, void (*idle)(void *arg), void *arg);
 
 /* For core/async/op.c. */

@@ -1,8 +1,8 @@
-/* The one heap of the tree: of small numbers by key, least first. What it sorts (timers, tasks,
- * waiters) has numbers; pointers in items would cost each comparison a look at what they point to.
- * Where each number stands is kept in an array
- * that several heaps may share, as long as a number is in one of them at a time; so taking any one
- * out costs O(log n) too. */
+/* The one heap of the tree. Its items are ids (small numbers, of timers, tasks, waiters) with a
+ * key; the least key is items[0]. Ids and not pointers: comparing two items reads nothing else.
+ *
+ * An array of the caller's, `places`, tells where each id stands, so that taking out any id costs
+ * O(log n). Several heaps may share the array as long as an id is in one of them at a time. */
 #ifndef TT_HEAP_H
 #define TT_HEAP_H
 
@@ -25,9 +25,10 @@ static inline bool tt_heap_before(const struct tt_heap_item *a, const struct tt_
     return a->key != b->key ? a->key < b->key : a->order < b->order;
 }
 
-/* `places[id]` is 1 + where the id stands in its heap, or 0: an array of zeros to begin with. */
+/* `places[id]` is 1 + the index of the id's item, or 0 when it is in no heap. The caller makes the
+ * array, all zeros, with room for every id; the heap keeps it. */
 void tt_heap_push(struct tt_heap *heap, uint32_t *places, struct tt_heap_item item);
-/* Takes out an id that stands in this heap. */
+/* Takes out an id, which must be in this heap. */
 void tt_heap_remove(struct tt_heap *heap, uint32_t *places, uint32_t id);
 void tt_heap_free(struct tt_heap *heap);
 

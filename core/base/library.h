@@ -20,20 +20,22 @@
 #include <stdbool.h>
 
 struct tt_library {
-    const char *file;         /* what dlopen gets */
+    const char *file;         /* what dlopen is given */
     const char *needed;       /* the error's text up to ", which could not be loaded" */
     const char *const *names; /* of the functions, with their prefix; ends with NULL */
     void *table;              /* a struct of as many function pointers, in the order of names */
     const char *fault;        /* the name of a fault point that makes loading fail */
     void (*loaded)(void);     /* called once, before anybody uses the table; NULL: nothing to do */
-    /* the loader's own */
+    /* private to library.c, zero to begin with */
     void *handle;
     atomic_bool ready;
 };
 
-/* Fills the table, once. `unsupported` when the library or one of its functions is missing. */
+/* Fills the table; does nothing when it is filled. Kind `unsupported` when the library or one of
+ * the named functions is missing. */
 int tt_library_load(struct tt_library *library, struct tt_error **err);
-/* A function that a loaded library, or one that it pulled in, may lack: NULL then. */
+/* One more function of a loaded library, or of a library that it depends on; NULL: it has none of
+ * that name. */
 void *tt_library_find(const struct tt_library *library, const char *name);
 
 #endif

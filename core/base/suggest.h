@@ -4,15 +4,16 @@
 
 #include <stddef.h>
 
-/* Keeps the best of the names that it is shown. Start with {.wanted = name}. */
+/* The search: start with {.wanted = name}, show it every known name, then read `best`. Names are
+ * borrowed. */
 struct tt_suggest {
     const char *wanted;
     const char *best; /* NULL: none is near enough */
-    size_t distance;
+    size_t distance;  /* from `wanted` to `best` */
 };
 void tt_suggest_try(struct tt_suggest *suggest, const char *name);
-/* How many bytes to insert, delete, replace or swap with a neighbour; names longer than 64 bytes
- * are infinitely far. */
+/* How many bytes of `a` to insert, delete, replace or swap with their neighbour to get `b`.
+ * SIZE_MAX when either name is longer than 64 bytes. */
 size_t tt_name_distance(const char *a, const char *b);
 
 #endif

@@ -22,16 +22,16 @@ struct tt_operation;
 struct task_state {
     struct tt_engine *engine;
     uint32_t task;
-    struct tt_claim claim;  /* of its slots */
-    uint64_t claim_op;      /* by which the run asked for them */
-    struct tt_error *never; /* why they can never be had, until the run has heard of it */
+    struct tt_claim claim;  /* on the task's slots */
+    uint64_t claim_op;      /* as which the run asked for them */
+    struct tt_error *never; /* why the slots can never be granted; NULL once the run was told */
     struct tt_record record;
     struct tt_tasklog log;
     struct tt_operation *operation; /* the operation that runs, or NULL; a task has one at most */
-    uint32_t announced;             /* the attempt whose start the listener has heard of */
+    uint32_t announced;             /* the last attempt whose start the listener was told */
 };
 
-/* Tasks that were added while it ran. */
+/* Tasks that were added while the run went on. */
 struct joined {
     struct tt_plan *plan; /* held */
     uint32_t first;       /* the index of its first task */
@@ -40,13 +40,13 @@ struct joined {
 struct tt_engine {
     unsigned refs;
     struct tt_loop *loop;
-    struct tt_op *op; /* what awaits the run; NULL once it has finished */
+    struct tt_op *op; /* the operation of tt_engine_start; NULL once it has finished */
     struct tt_plan *plan;
-    struct joined *joined; /* in order */
+    struct joined *joined; /* ascending by first */
     uint32_t joined_count;
-    struct tt_plan *joining; /* borrowed: what is being added right now */
+    struct tt_plan *joining; /* borrowed: the plan that the run is being told of right now */
     struct tt_run *run;
-    struct tt_scope *scope; /* of all operations; only the run's decisions reach it */
+    struct tt_scope *scope; /* of all operations; only effects of the run cancel there */
     json_t *params;
     struct tt_var *param_vars; /* PARAM_name */
     size_t param_count;
@@ -61,17 +61,17 @@ struct tt_engine {
     int64_t wall;  /* … and in ms since 1970 */
     struct tt_timer timer;
     struct tt_job job; /* runs the pump */
-    bool pumping;      /* effects are being carried out: the run is told nothing */
-    bool cancel_asked; /* … and hears of this after them */
+    bool pumping;      /* effects are being carried out: no input is told meanwhile */
+    bool cancel_asked; /* the run is to be told TT_IN_CANCELLED after them */
     struct tt_limits *limits;
     char jobs_key[tt_jobs_key_size];
-    uint32_t *sets; /* of the run, as the limits number them */
+    uint32_t *sets; /* of each set of the run: its number in limits */
     uint32_t set_count;
-    bool some_never; /* some task's slots can never be had */
+    bool some_never; /* some task's slots can never be granted */
     struct task_state **states;
     uint32_t state_room;
-    uint64_t names;       /* of errors, given out so far */
-    struct tt_error *why; /* what the run was asked to stop for */
+    uint64_t names;       /* numbers for tt_outcome.value, given out so far */
+    struct tt_error *why; /* why the run was asked to stop; NULL: it was not */
     bool announced_why;
 };
 
@@ -81,9 +81,9 @@ void tt_engine_warn(struct tt_engine *engine, uint32_t task, const struct tt_err
 
 /* --- pump.c --- */
 
-/* The run hears of it, now, and its decisions are carried out. */
+/* Tells the run an input, now, and carries out the effects. */
 void tt_engine_hear(struct tt_engine *engine, struct tt_input *input);
-/* The same for somebody's wish that it stop; while effects are carried out, after them. */
+/* Tells the run TT_IN_CANCELLED; while effects are carried out, after them. */
 void tt_engine_hear_cancelled(struct tt_engine *engine);
 /* Carries out what the run has decided. In a job, so that listeners and operations never see a
  * half-done change. */
@@ -92,26 +92,26 @@ int64_t tt_engine_now(const struct tt_engine *engine); /* run time */
 
 /* --- record.c --- */
 
-/* An operation of that phase has ended so: what is known of the task follows. */
+/* Updates the record with an operation of that phase that has ended. */
 void tt_record_fold(struct tt_record *record, enum tt_phase phase, const struct tt_outcome *outcome,
                     const struct tt_yield *yield);
 void tt_record_clear(struct tt_record *record);
 
 /* --- the rest --- */
 
-/* Why what runs is being stopped, of kind cancelled. */
+/* Why running operations are cancelled: an error of kind `cancelled`. The caller's. */
 struct tt_error *tt_engine_stop_reason(const struct tt_engine *engine);
-/* Opens the store when it is not yet. */
+/* Opens engine->store unless it is open. */
 int tt_engine_open_store(struct tt_engine *engine, struct tt_error **err);
 
-/* What the input patterns of a task match among its ancestors' artifacts. */
+/* The artifacts of the task's ancestors that match its input patterns. */
 int tt_engine_inputs(struct tt_engine *engine, uint32_t task, const struct tt_texts *patterns,
                      struct tt_artifacts *out, struct tt_error **err);
 
 /* Begins the operation that the effect orders. Its end goes to tt_engine_hear, later. */
 void tt_operation_begin(struct tt_engine *engine, const struct tt_effect *effect);
 void tt_operation_cancel(struct tt_operation *operation, const struct tt_error *why);
-/* The same, unless it is a rollback: those are what an interruption leads to. */
+/* The same, unless it is a rollback: an interrupted run still compensates. */
 void tt_operation_interrupt(struct tt_operation *operation, const struct tt_error *why);
 
 /* --- the command of an operation: command.c --- */

@@ -3,13 +3,14 @@
  *
  * - Timeout and cancel: TERM to the group, KILL after `grace`. An end that is not observed within
  *   grace + 10 s is `lost`, and the message says that it may still be running.
- * - Drain: once the command ended, its streams may go on until they end, or until 200 ms of
- * silence, 2 s at most: a grandchild that holds them does not hang us, and is left alone.
- * - Codes: 129–159 is `signal`, 127 `not_found`, 126 `permission`, other than 0 `exit`.
+ * - Drain: once the command ended, its streams are read until they end, or until 200 ms of silence,
+ *   but for 2 s at most. A grandchild that holds them open does not hang us, and is left alone.
+ * - Exit codes become kinds: 0 ok, 126 `permission`, 127 `not_found`, 129–159 `signal`, others
+ * `exit`.
  *
- * A struct tt_proc lives in the scope that it was started in: cancelling that scope, or its
- * deadline, ends the command, and the scope is not idle before the command is known to have ended.
- */
+ * A struct tt_proc lives in the scope that it was started in. Cancelling that scope, or its
+ * deadline, terminates the command. The scope is not idle before the command has ended or is given
+ * up as `lost`. Loop thread. */
 #ifndef TT_PROC_H
 #define TT_PROC_H
 
@@ -21,13 +22,13 @@ struct tt_proc;
 enum { tt_default_grace_ms = 2000, tt_confirm_ms = 10000 };
 enum { tt_default_max_output = 16 << 20 };
 
-/* How a command ended, in the contract's words. */
+/* How a command ended, in the contract's words. Reference-counted. */
 struct tt_result {
-    enum tt_kind kind;      /* TT_OK or why not */
+    enum tt_kind kind;      /* TT_OK, or what went wrong */
     int code;               /* -1: none was observed */
     int signal;             /* 0: none; also set for codes 129–159 */
     struct tt_buf out, err; /* what was captured */
-    bool truncated;         /* only a tail was kept */
+    bool truncated;         /* of out or err only the end was kept */
     double duration;        /* seconds */
     char *env;              /* the text form of where it ran */
     struct tt_usage usage;
@@ -46,35 +47,36 @@ struct tt_error *tt_result_error(const struct tt_result *result);
 struct tt_proc_options {
     int64_t timeout; /* ms from the start; TT_NEVER: none */
     int64_t grace;   /* ms between TERM and KILL */
-    bool limited; /* it first waits for one of the places that the environment's `limit` allows, and
-                     holds it until its end; its time runs from there on */
+    bool limited;    /* wait first for one of the places that the environment's `limit` allows, and
+                        hold it until the end; timeout counts from then on */
 };
 
-/* Starts it in a scope of its own below `scope`. Finishes with tt_proc_of when it runs (or when it
- * is known that it could not: kinds as in exec.h). */
+/* Starts a command in a scope of its own below `scope`. Finishes when the command runs, with
+ * tt_proc_of, or with an error of tt_env_class.start. */
 struct tt_op *tt_proc_start(struct tt_env *env, struct tt_scope *scope,
                             const struct tt_command *command,
                             const struct tt_proc_options *options);
 struct tt_proc *tt_proc_of(struct tt_op *op); /* takes a reference; NULL on error */
 void tt_proc_retain(struct tt_proc *proc);
-/* With the last reference a command that still runs is terminated; its scope still waits for it. */
+/* When the last reference goes, a command that still runs is terminated; its scope waits for that.
+ */
 void tt_proc_release(struct tt_proc *proc);
 
-/* As in exec.h. After the end was drained, reads finish with the end of the stream. */
+/* As in struct tt_process_class. Once the drain is over, reads finish with the stream's end. */
 struct tt_op *tt_proc_read(struct tt_proc *proc, struct tt_scope *scope, enum tt_stream stream,
                            size_t max);
 struct tt_op *tt_proc_write(struct tt_proc *proc, struct tt_scope *scope, const void *data,
                             size_t length);
 struct tt_op *tt_proc_close_stdin(struct tt_proc *proc, struct tt_scope *scope);
-/* A signal to the group. After the end: kind `not_found`. */
+/* A signal to the command's process group. Kind `not_found` once the command has ended. */
 struct tt_op *tt_proc_signal(struct tt_proc *proc, struct tt_scope *scope, int signal);
-/* TERM, grace, KILL; does not wait. `why` is copied; its kind becomes the result's. */
+/* Begins TERM, grace, KILL, and returns at once. `why` is copied; its kind becomes the result's. */
 void tt_proc_terminate(struct tt_proc *proc, const struct tt_error *why);
-/* Finishes when the command ended and the reads that run then did, by the end of their stream or of
- * the drain. A stream that nobody reads is not waited for, but holds the command back once its pipe
- * is full. tt_proc_result is final from there on. */
+/* Finishes when the command has ended and every read that ran at that time has reached the end of
+ * its stream or of the drain; tt_proc_result is final then. A stream that nobody reads is not
+ * waited for, but it blocks the command once its pipe is full. */
 struct tt_op *tt_proc_wait(struct tt_proc *proc, struct tt_scope *scope);
-struct tt_result *tt_proc_result(struct tt_proc *proc); /* borrowed; no streams captured in it */
+struct tt_result *tt_proc_result(struct tt_proc *proc); /* borrowed; out and err are empty */
 const char *tt_proc_ref(const struct tt_proc *proc);
 
 /* --- a command from start to end, its output captured: `run` and `try` --- */
@@ -84,22 +86,23 @@ typedef void tt_output_fn(void *arg, enum tt_stream stream, const char *bytes, s
 
 struct tt_capture_options {
     struct tt_proc_options proc;
-    const void
-        *input; /* what stdin gets, copied; NULL and command->stdin_open false: EOF at once */
+    const void *input; /* for stdin, copied; NULL: EOF at once, unless command->stdin_open */
     size_t input_length;
-    int64_t max_output; /* per stream; more of it stops the command: `output_limit`, head kept */
-    int64_t keep_tail;  /* > 0: no limit; the last so many bytes of each stream are kept */
+    int64_t max_output; /* bytes per stream; more terminates the command: `output_limit`, the head
+                           is kept */
+    int64_t keep_tail;  /* > 0: no limit, only the last so many bytes of each stream are kept */
     tt_output_fn *on_output; /* or NULL */
     void *arg;
 };
 
 void tt_capture_defaults(struct tt_capture_options *options);
-/* Finishes with tt_result_of for everything that a command can do (kinds of `try`); with an error
- * only for cancelled, invalid and unsupported. A command that was cancelled was also ended before.
+/* Finishes with a result, tt_result_of, however the command ended. Only `cancelled`, `invalid` and
+ * `unsupported` are errors of the operation; a cancelled one finishes after its command has ended.
  */
 struct tt_op *tt_capture(struct tt_env *env, struct tt_scope *scope,
                          const struct tt_command *command,
                          const struct tt_capture_options *options);
-struct tt_result *tt_result_of(struct tt_op *op); /* borrowed; also of a cancelled one; or NULL */
+struct tt_result *
+tt_result_of(struct tt_op *op); /* borrowed; NULL: none. A cancelled one has it too */
 
 #endif

@@ -1,7 +1,7 @@
 /* Environments from their text: "local:", "ssh://deploy@web-1", "docker://name" … Each kind of
- * environment has a scheme, the word before "://"; a loop is given the table of those that its
- * program knows once, at its start (executors/schemes.h). A journal names an environment by its
- * text, and a later process makes it again here. Loop thread. */
+ * environment has a scheme, the word before "://". The program gives each loop its table of schemes
+ * once, at the start (executors/schemes.h). A journal names an environment by its text, from which
+ * a later process makes the environment again. Loop thread. */
 #ifndef TT_REGISTRY_H
 #define TT_REGISTRY_H
 
@@ -10,7 +10,7 @@
 struct tt_env_scheme {
     const char *name; /* "docker" */
     /* Makes an environment from its text, with or without "docker://" in front; connects nothing.
-     * `invalid` for what cannot be understood. *env is the caller's to release. */
+     * Kind `invalid` for a text that makes no sense. *env: the caller's reference. */
     int (*from_text)(struct tt_env **env, struct tt_loop *loop, const char *text,
                      struct tt_error **err);
 };
@@ -18,19 +18,20 @@ struct tt_env_scheme {
 /* `schemes` ends with NULL and outlives the loop. */
 void tt_env_schemes_use(struct tt_loop *loop, const struct tt_env_scheme *const *schemes);
 
-/* The scheme that a text names: what stands before "://"; "local:" is local, and a text without a
- * scheme is an SSH host. NULL and `invalid` for another one. */
+/* The scheme that a text names by what stands before "://". "local:" names local; a text without a
+ * scheme names ssh. NULL, and kind `invalid`, for a scheme that the loop does not know. */
 const struct tt_env_scheme *tt_env_scheme_of(struct tt_loop *loop, const char *text,
                                              struct tt_error **err);
 /* The scheme of that name; NULL: the loop does not know it. */
 const struct tt_env_scheme *tt_env_scheme_named(struct tt_loop *loop, const char *name);
 
+/* The environment of a text, made by its scheme; errors are the scheme's. *env: the caller's. */
 int tt_env_from_text(struct tt_env **env, struct tt_loop *loop, const char *text,
                      struct tt_error **err);
-/* This machine: tt_env_from_text "local:". */
+/* This machine: the environment of "local:". */
 int tt_env_here(struct tt_env **env, struct tt_loop *loop, struct tt_error **err);
 
-/* For executors: what follows "scheme://", or all of a text that does not begin so. */
+/* For executors: the text after "SCHEME://", or all of a text that does not begin so. Borrowed. */
 const char *tt_env_after_scheme(const char *text, const char *scheme);
 
 #endif

@@ -1,6 +1,6 @@
-/* Paths below a root must stay below it, whatever symlinks stand in between. One of these knows a
- * root in an environment and remembers what it has seen there, for many paths in one go. It
- * protects from mistakes, not from somebody who swaps directories for symlinks meanwhile. */
+/* Keeps paths below a root, whatever symlinks lie on the way. A struct tt_confine knows a root in
+ * an environment and remembers the directories that it has looked at, for many paths in one go. It
+ * protects from mistakes, not from somebody who swaps a directory for a symlink meanwhile. */
 #ifndef TT_CONFINE_H
 #define TT_CONFINE_H
 
@@ -11,12 +11,12 @@ struct tt_confine;
 /* root NULL, "" or ".": the environment's own directory. */
 struct tt_confine *tt_confine_new(struct tt_env *env, const char *root);
 void tt_confine_free(struct tt_confine *confine);
-/* Says that the directory at that path (relative to root) and those above it are no symlinks. */
+/* Tells it that the directory at that path (relative to root) and those above are no symlinks. */
 void tt_confine_trust(struct tt_confine *confine, const char *dir);
-/* True when tt_confine_check has nothing to look at. */
+/* True when tt_confine_check of that directory needs no look at the environment. */
 bool tt_confine_known(const struct tt_confine *confine, const char *dir);
-/* Follows the path (relative to root) through all symlinks, also a last one. What does not exist is
- * taken as it is written. Kind `invalid` when it leads out of root, or in circles. */
+/* Follows a path (relative to root) through all symlinks, a last one too. Components that do not
+ * exist are taken as written. Kind `invalid` when the path leads out of root, or in circles. */
 struct tt_op *tt_confine_check(struct tt_confine *confine, struct tt_scope *scope,
                                const char *path);
 

@@ -1,10 +1,10 @@
 /* A plan: what a workflow's script declared, as plain data. No state, nothing runs here.
  *
- * A plan is built task by task, then checked, then only read: many runs may share it. Tasks that a
- * running function adds are a plan of their own, which the run joins to the first. Everything in a
- * plan (texts, tasks, arrays) lives in its own memory, made by tt_plan_alloc and tt_plan_text, and
- * goes with it; 100,000 tasks are to fit in some tens of MB, so parts that most tasks lack hang off
- * one pointer that is NULL then.
+ * A plan is built task by task, then checked, then only read: many runs may share it. The tasks
+ * that a running function adds are a second plan, which the engine joins to the run. Everything in
+ * a plan (texts, tasks, arrays) lies in memory of the plan, from tt_plan_alloc and tt_plan_text,
+ * and is freed with it. 100,000 tasks are to fit in some tens of MB, so the parts that most tasks
+ * lack are in struct tt_task_more.
  *
  * References: tt_plan_new gives one. Loop thread. */
 #ifndef TT_PLAN_H
@@ -20,7 +20,7 @@ struct tt_plan;
 
 enum tt_action_form { TT_ACTION_NONE, TT_ACTION_SHELL, TT_ACTION_ARGV, TT_ACTION_CALL };
 
-/* What is done: a shell line, an argv, or user code of the plan's host. */
+/* What is done: a shell line, an argv, or a function of the plan's script host. */
 struct tt_action {
     enum tt_action_form form;
     union {
@@ -40,11 +40,11 @@ enum tt_when { TT_WHEN_ALWAYS, TT_WHEN_NEVER, TT_WHEN_CALL };
 struct tt_matrix_value {
     char *name;
     char *variable; /* MATRIX_name, for commands */
-    char *text;     /* its value there, and in the instance's name */
-    json_t *value;  /* string, number or boolean; borrowed from the plan */
+    char *text;     /* the value as text: of the variable, and in the instance's name */
+    json_t *value;  /* string, number or boolean; kept by the plan */
 };
 
-/* The rarer parts of a task. */
+/* The parts that most tasks lack. */
 struct tt_task_more {
     char *description;
     enum tt_when when;
@@ -54,9 +54,9 @@ struct tt_task_more {
     int64_t rollback_timeout; /* ms; 0: none */
     struct tt_action health;
     uint32_t health_retries;
-    int64_t health_interval, health_timeout; /* ms; timeout 0: none */
+    int64_t health_interval, health_timeout; /* ms; a timeout of 0: none */
     struct tt_texts input, output;           /* glob patterns */
-    char *group;                             /* the matrix that it is an instance of, or NULL */
+    char *group;                             /* the matrix whose instance it is, or NULL */
     struct tt_matrix_value *matrix;          /* sorted by name */
     uint32_t matrix_count;
     char *password; /* for becoming `user`; tt_plan_secret's */
@@ -64,14 +64,15 @@ struct tt_task_more {
     bool grace_given;
     bool pty;
     int64_t command_timeout; /* ms, of each command of the task; 0: none */
-    int64_t max_output;      /* of a command that a function starts by ctx.env; 0: the default */
+    int64_t max_output; /* bytes a stream, of commands that a function starts by ctx.env; 0: the
+                           default */
 };
 
 struct tt_task {
     char *name;
-    char *file; /* where it was declared; shared */
+    char *file; /* where it was declared; tt_plan_intern's */
     int line;
-    struct tt_action run; /* none: a point where others meet */
+    struct tt_action run; /* TT_ACTION_NONE: only a point where others meet */
     struct tt_env *env;   /* held by the plan */
     char *cwd;            /* NULL: the environment's own */
     char *user;
@@ -99,7 +100,8 @@ struct tt_plan_options {
     enum tt_rollback_mode rollback;
 };
 
-/* `host` is whose numbers the functions are; it must outlive the plan. `name`, `file`: copied. */
+/* Functions of the plan are numbers of `host`, which must outlive it. `name` and `file` are copied.
+ */
 struct tt_plan *tt_plan_new(struct tt_script_host *host, const char *name, const char *file,
                             int line);
 struct tt_plan *tt_plan_retain(struct tt_plan *plan);
@@ -111,11 +113,13 @@ void *tt_plan_alloc(struct tt_plan *plan, size_t size); /* zeroed, aligned for a
 char *tt_plan_text(struct tt_plan *plan, const char *bytes, size_t length);
 /* A copy that is wiped when the plan is freed: variables' values, passwords. */
 char *tt_plan_secret(struct tt_plan *plan, const char *text);
-char *tt_plan_intern(struct tt_plan *plan, const char *text); /* for the few that repeat: files */
-json_t *tt_plan_keep(struct tt_plan *plan, json_t *value);    /* takes it; returned borrowed */
-/* The plan holds the environment, or one more reference to the function, until it goes. */
+/* A copy that equal texts share: for the few that repeat, file names. */
+char *tt_plan_intern(struct tt_plan *plan, const char *text);
+json_t *tt_plan_keep(struct tt_plan *plan, json_t *value); /* takes the value and returns it */
+/* The plan takes a reference of its own to the environment, or to the function. */
 void tt_plan_hold_env(struct tt_plan *plan, struct tt_env *env);
 void tt_plan_hold_function(struct tt_plan *plan, uint32_t function);
+/* task->more, made all zero when it was NULL. */
 struct tt_task_more *tt_task_need_more(struct tt_plan *plan, struct tt_task *task);
 /* Adds a task (allocated in this plan). -TT_INVALID for a name that the plan has already. */
 int tt_plan_add(struct tt_plan *plan, struct tt_task *task, struct tt_error **err);
@@ -135,7 +139,7 @@ const struct tt_plan_options *tt_plan_get_options(const struct tt_plan *plan);
 uint32_t tt_plan_count(const struct tt_plan *plan);
 const struct tt_task *tt_plan_task(const struct tt_plan *plan, uint32_t index);
 const struct tt_task *tt_plan_find(const struct tt_plan *plan, const char *name); /* or NULL */
-/* The environment that it holds of that identity, or NULL. Borrowed. */
+/* The environment of that identity among those that the plan holds, or NULL. Borrowed. */
 struct tt_env *tt_plan_find_env(const struct tt_plan *plan, const char *identity);
 uint32_t tt_plan_param_count(const struct tt_plan *plan);
 const struct tt_param *tt_plan_param(const struct tt_plan *plan, uint32_t index);
@@ -145,19 +149,19 @@ char *tt_action_text(const struct tt_plan *plan, const struct tt_action *action)
 
 /* --- the plan as tasks of a run --- */
 
-/* A run of the plan's tasks that has started (options NULL: the plain ones). Checks all that can be
+/* Makes a run of the plan's tasks and starts it. options NULL: all zero. Checks all that can be
  * checked; errors are -TT_INVALID and name the declaration's file and line: no task at all, an
  * unknown need (with the nearest name), a cycle, a number out of range, an unknown `only`. */
 int tt_plan_start(const struct tt_plan *plan, const struct tt_run_options *options,
                   struct tt_run **run, struct tt_error **err);
-/* Only the check. */
+/* The checks of tt_plan_start alone. */
 int tt_plan_check(const struct tt_plan *plan, const struct tt_run_options *options,
                   struct tt_error **err);
 /* The tasks as specifications for struct tt_input: pointers into the plan. Free with
  * tt_plan_specs_free. */
 struct tt_task_spec *tt_plan_specs(const struct tt_plan *plan);
 void tt_plan_specs_free(struct tt_task_spec *specs);
-/* The order in which tasks would start, one at a time, if all succeeded: indexes, allocated. */
+/* The order in which the tasks would start with one job, if all succeeded: indexes, allocated. */
 int tt_plan_order(const struct tt_plan *plan, const struct tt_run_options *options,
                   uint32_t **order, uint32_t *count, struct tt_error **err);
 
@@ -165,10 +169,11 @@ int tt_plan_order(const struct tt_plan *plan, const struct tt_run_options *optio
 
 struct tt_given_param {
     const char *name;
-    const char *value; /* text, read by the declared type */
+    const char *value; /* text, to be read as the declared type */
 };
-/* Values for a run: an object of what is given and of defaults. -TT_INVALID: an unknown name (with
- * the nearest), a value that is not of its type or not among the choices, a required one missing.
+/* *params: an object with the values that are given, and the defaults of the others. -TT_INVALID:
+ * an unknown name (with the nearest), a value that is not of its type or not among the choices, a
+ * required one missing.
  */
 int tt_plan_params(const struct tt_plan *plan, const struct tt_given_param *given, size_t count,
                    json_t **params, struct tt_error **err);

@@ -1,5 +1,5 @@
-/* The graph of a run: nodes 0 … n-1 and, of each, the nodes that come before it. Pure and without
- * names: a node is an index, whoever owns the names speaks to people.
+/* The graph of a run: nodes 0 … n-1 and, of each, the nodes that come before it. Pure. Nodes have
+ * no names here: a node is an index, and the owner of the graph knows the names.
  *
  * The graph only grows, in batches. A node gets all its predecessors in the batch that adds it, so
  * an old node never gains any, and a cycle can only lie inside one batch: only the batch is
@@ -36,15 +36,16 @@ void tt_dag_begin(struct tt_dag *dag);
  * length; 0 counts as 1. */
 uint32_t tt_dag_node(struct tt_dag *dag, uint32_t weight);
 /* The node added last comes after `from`: an old node, or any node of this batch, also one that is
- * still to be added. Naming a predecessor twice counts once; as TT_NEEDS if either is. */
+ * still to be added. A predecessor named
+ * twice counts once, as TT_NEEDS if either is. */
 void tt_dag_edge(struct tt_dag *dag, uint32_t from, enum tt_edge kind);
-/* A way round: nodes[0] comes after nodes[1], that after nodes[2], …, the last after nodes[0]. */
+/* A cycle: nodes[0] comes after nodes[1], nodes[1] after nodes[2], …, the last after nodes[0]. */
 struct tt_cycle {
     uint32_t *nodes; /* owned by the caller: free() */
     uint32_t count;
 };
-/* Checks the batch and makes it part of the graph: true. False when it has a cycle, which *cycle
- * then names; the batch is dropped. Every `from` must exist by now. */
+/* Checks the batch and adds it to the graph: true. When the batch has a cycle: false, *cycle is
+ * filled, and the batch is dropped. Every `from` of tt_dag_edge must exist by now. */
 bool tt_dag_commit(struct tt_dag *dag, struct tt_cycle *cycle);
 /* Forgets the batch. */
 void tt_dag_drop(struct tt_dag *dag);
@@ -67,16 +68,17 @@ struct tt_after tt_dag_after(const struct tt_dag *dag, uint32_t node);
 bool tt_dag_next(const struct tt_dag *dag, struct tt_after *walk);
 
 /* The longest path from this node to an end, the node included, by weight. A later batch lengthens
- * the paths of old nodes too, up to those that were closed, but of no more than a few hundred: what
- * one batch costs must not grow with the graph. It is a guide for the order, and no promise. */
+ * the paths of old nodes too, but not of closed ones (tt_dag_close) nor of more than a few hundred,
+ * so that the cost of a batch does not grow with the graph. The number guides the order of
+ * starting; it is not exact. */
 uint64_t tt_dag_path(const struct tt_dag *dag, uint32_t node);
-/* Nobody asks for this node's path any more: it and those before it need not be kept up to date.
- * All before it are closed already. */
+/* Nobody will ask for this node's path: it need not be kept up to date. All nodes before it must be
+ * closed already. */
 void tt_dag_close(struct tt_dag *dag, uint32_t node);
 
-/* All that come before a node, however far, through needs and after alike: what it may see
- * (results, artifacts). Allocated (free()), ascending, without the node itself; NULL when there are
- * none. Costs as much as there are ancestors and their edges. */
+/* All nodes that come before a node, however far, through needs and after alike: those whose
+ * results and artifacts its task may see. Allocated (free()), ascending, without the node itself;
+ * NULL when there are none. Costs as much as there are ancestors and their edges. */
 uint32_t *tt_dag_ancestors(struct tt_dag *dag, uint32_t node, uint32_t *count);
 /* Whether `old` comes before `node`. */
 bool tt_dag_is_ancestor(struct tt_dag *dag, uint32_t old, uint32_t node);

@@ -1,7 +1,7 @@
-/* What is ready. Watches a graph's nodes end, and tells which nodes have nothing before them any
- * more. A task's way through here, as the run drives it: join → ready → … → end. Who of the ready
- * ones goes first is the path's length (tt_dag_path), and decided where slots are granted. Pure;
- * one thread. Borrows the graph. */
+/* What is ready: it is told which nodes of a graph have ended, and tells which nodes have nothing
+ * left to wait for. The run drives each node through join → ready → end. Which of the ready nodes
+ * goes first is not decided here but where slots are granted, by the path's length (tt_dag_path).
+ * Pure; one thread. Borrows the graph. */
 #ifndef TT_SCHED_H
 #define TT_SCHED_H
 
@@ -14,9 +14,10 @@ void tt_sched_free(struct tt_sched *sched);
 
 /* The graph grew: takes in the nodes that it does not know yet. */
 void tt_sched_join(struct tt_sched *sched);
-/* A node whose predecessors have all ended, each node once, in the order of becoming so. */
+/* *node: the next node whose predecessors have all ended, each node once, in the order of becoming
+ * ready. False when there is none now. */
 bool tt_sched_ready(struct tt_sched *sched, uint32_t *node);
-/* It has ended for good: those behind it may become ready. Once for each node. */
+/* The node has ended for good: those after it may become ready. Once for each node. */
 void tt_sched_end(struct tt_sched *sched, uint32_t node);
 
 #endif

@@ -1,13 +1,13 @@
-/* The artifact store of one run: a directory on this machine that holds contents by their SHA-256,
- * and the two journeys through it: collecting a task's outputs from its environment, and laying
- * artifacts out in a consumer's directory. Both work over any environment by core/files/files.h
- * alone.
+/* The artifact store of one run: a directory on this machine that holds objects, contents named by
+ * their SHA-256. Two ways lead through it: collecting a task's outputs from its environment, and
+ * laying artifacts out in the directory of a task that wants them. Both work with any environment,
+ * by core/files/files.h alone. Loop thread.
  *
  * An object is written to a temporary, verified, and renamed to DIR/<sha256>; equal contents are
  * stored once. An object is never linked to a file that somebody could change.
  *
- * Artifacts are files and symlinks; directories exist as far as files are in them. A symlink
- * travels as a symlink, its content being its target's text. */
+ * Artifacts are files and symlinks; directories exist only as parents of those. A
+ * symlink stays a symlink: its content is the text of its target. */
 #ifndef TT_STORE_H
 #define TT_STORE_H
 
@@ -16,10 +16,10 @@
 struct tt_store;
 
 struct tt_artifact {
-    char *path; /* relative to the task's directory, components joined by one '/', no "." or ".." */
+    char *path; /* relative to the task's directory; plain components (tt_path_is_plain) */
     uint64_t size;
     char sha256[65];
-    unsigned mode; /* permission bits; with tt_artifact_link's bits for a symlink */
+    unsigned mode; /* permission bits; of a symlink also tt_artifact_link */
 };
 enum { tt_artifact_link = 0120000 };
 static inline bool tt_artifact_is_link(const struct tt_artifact *artifact)
@@ -37,20 +37,20 @@ void tt_artifacts_add(struct tt_artifacts *list, const struct tt_artifact *artif
 void tt_artifacts_copy(struct tt_artifacts *to, const struct tt_artifacts *from);     /* deep */
 void tt_artifacts_clear(struct tt_artifacts *list);
 
-/* What one task offers to its descendants. */
+/* What one task offers to those that come after it. Borrowed. */
 struct tt_artifact_source {
     const char *name; /* the task, for messages */
     const struct tt_artifacts *artifacts;
 };
 
 /* Pure: the artifacts that match one of the patterns, sorted by path, each path once. Patterns are
- * as in tt_store_collect. Kind `invalid`: a bad pattern, or two sources that give one path
- * different content (both are named). Kind `artifact`: a pattern that matches nothing. */
+ * as in tt_store_collect. Kind `invalid` for a bad pattern, and for one path to which two sources
+ * give different content (both are named). Kind `artifact` for a pattern that matches nothing. */
 int tt_artifacts_select(struct tt_artifacts *out, const struct tt_artifact_source *sources,
                         size_t source_count, const char *const *patterns, size_t pattern_count,
                         struct tt_error **err);
 
-/* Makes the directory (with its parents) when it is missing. Blocks shortly. */
+/* Makes the directory (with its parents) when it is missing. Blocks, for a few system calls. */
 int tt_store_open(struct tt_store **store, const char *dir, struct tt_error **err);
 /* No operation may be running. Leaves the directory as it is. */
 void tt_store_free(struct tt_store *store);
@@ -62,7 +62,8 @@ const char *tt_store_dir(const struct tt_store *store);
  * Errors: `artifact` for a pattern that matches no file, and for a file that changed while it was
  * read; `invalid` for a bad pattern (absolute, with "..") and for a match that leads out of root
  * through a symlink; `io` for a store that cannot be written; the environment's own otherwise.
- * Nothing half-stored stays; whole objects may. Everything passed in is copied. */
+ * After an error no half object is left, though whole ones may be. Everything passed in is copied.
+ */
 struct tt_op *tt_store_collect(struct tt_store *store, struct tt_scope *scope, struct tt_env *env,
                                const char *root, const char *const *patterns, size_t count);
 const struct tt_artifacts *tt_artifacts_of(struct tt_op *op); /* borrowed */

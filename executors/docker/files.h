@@ -1,7 +1,8 @@
-/* Files in a container. Where the image has a shell they are had through it (shell_files.h), which
- * does all that the contract asks for. Where it has none, the daemon's archive API is used: it
- * reads and writes files and trees, but it cannot rename, remove or keep an owner. There a write
- * replaces the file in place, and `remove` is `unsupported`. */
+/* Files in a container. Where the image has a shell they are had through it
+ * (executors/remote/shell_files.h), which does all that the contract asks for. Where it has none,
+ * the daemon's archive API is used: it reads and writes files and trees, but it cannot rename,
+ * remove or keep an owner. There a write replaces the file in place, and `remove` is `unsupported`.
+ */
 #ifndef TX_DOCKER_FILES_H
 #define TX_DOCKER_FILES_H
 

@@ -1,6 +1,8 @@
-/* WebSocket frames (RFC 6455), by libwslay, loaded on first use, and the channels that Kubernetes
- * carries in them: the first byte of a message names its channel. Pure: bytes in, pieces of
- * messages out; messages in, bytes out. Whoever owns it moves the bytes. Client side. */
+/* The client's side of a WebSocket (RFC 6455), with the channels that Kubernetes carries in it: the
+ * first byte of a message is its channel. By libwslay, which is loaded on first use.
+ *
+ * Pure: received bytes go in and pieces of messages come out; messages go in and bytes to send come
+ * out. The owner moves the bytes. */
 #ifndef TX_WS_H
 #define TX_WS_H
 
@@ -17,17 +19,17 @@ typedef void tx_ws_piece(void *arg, unsigned char channel, const char *bytes, si
 
 int tx_ws_new(struct tx_ws **ws, tx_ws_piece *piece, void *arg, struct tt_error **err);
 void tx_ws_free(struct tx_ws *ws);
-/* What the far side sent, cut anywhere. Calls `piece` for its data. Pings are answered (see
- * tx_ws_out). Negative: the far side broke the protocol. */
+/* Takes received bytes, cut anywhere, and calls `piece` for their data. Answers to pings go to
+ * tx_ws_out. Negative when the far side broke the protocol. */
 int tx_ws_feed(struct tx_ws *ws, const char *bytes, size_t length, struct tt_error **err);
-/* Whether the far side said that it closes. */
+/* Whether a close frame was received. */
 bool tx_ws_closed(const struct tx_ws *ws);
-/* Appends a binary message, whose first byte is `channel`, to the bytes to be sent. */
+/* Appends a binary message on that channel to tx_ws_out. */
 int tx_ws_send(struct tx_ws *ws, unsigned char channel, const void *bytes, size_t length,
                struct tt_error **err);
-/* Says that we close. */
+/* Appends a close frame to tx_ws_out. */
 int tx_ws_close(struct tx_ws *ws, struct tt_error **err);
-/* The bytes to be sent; whoever sends them empties it. */
+/* The bytes to send. The owner sends them and empties the buffer. */
 struct tt_buf *tx_ws_out(struct tx_ws *ws);
 
 #endif

@@ -1,4 +1,4 @@
-/* What k8s_exec.c (the process) and k8s_launch.c (its start) share. */
+/* What exec.c (the process) and launch.c (its start) share. */
 #ifndef TX_K8S_EXEC_INTERNAL_H
 #define TX_K8S_EXEC_INTERNAL_H
 

@@ -1,9 +1,9 @@
-/* File descriptors of one loop, watched through a single epoll instance.
+/* The watcher of a loop: watches file descriptors through a single epoll instance. Loop thread.
  *
  * A command needs three or four descriptors for less than a millisecond; as libuv handles each
- * costs a dozen system calls and an asynchronous close. Here each costs one call to add and one to
- * remove, and its owner may be freed at once. Watches are edge-triggered: after an event, read or
- * write until EAGAIN before waiting again. */
+ * costs a dozen system calls and an asynchronous close. Here adding costs one system call and
+ * removing another, and the owner may be freed right after. Watches are edge-triggered: after an
+ * event, read or write until EAGAIN before waiting again. */
 #ifndef TX_WATCH_H
 #define TX_WATCH_H
 
@@ -15,21 +15,22 @@ enum { tx_scratch_size = 64 << 10 };
 
 struct tx_watcher;
 
-/* Lives inside its owner, which sets `ready`; fd is -1 (tx_watch_init) or owned by the watch. */
+/* A watched descriptor. Lives inside its owner. The watch owns fd; -1: none. */
 struct tx_watch {
     /* Runs inside a libuv callback: it may finish operations, but frees no watch. */
     void (*ready)(struct tx_watch *watch, uint32_t events);
     int fd;
-    void (*drop)(struct tx_watch *watch); /* of an abandoned one */
+    void (*drop)(struct tx_watch *watch); /* see tx_watch_abandon */
     struct tx_watch *next;
 };
 
 int tx_watcher_new(struct tx_watcher **out, struct tt_loop *loop, struct tt_error **err);
 void tx_watcher_free(struct tx_watcher *watcher);
-/* While it is held, the loop waits for its events: one hold for each operation that waits. */
+/* While the watcher is held, the loop stays alive for its events. Each operation that waits for one
+ * holds it once. */
 void tx_watcher_hold(struct tx_watcher *watcher);
 void tx_watcher_unhold(struct tx_watcher *watcher);
-/* Room for tx_scratch_size bytes, good until the next use by anybody. */
+/* A buffer of tx_scratch_size bytes that all share: what is in it is lost at the next callback. */
 char *tx_watcher_scratch(struct tx_watcher *watcher);
 
 static inline void tx_watch_init(struct tx_watch *watch, void (*ready)(struct tx_watch *, uint32_t))
@@ -38,13 +39,14 @@ static inline void tx_watch_init(struct tx_watch *watch, void (*ready)(struct tx
     watch->fd = -1;
     watch->next = NULL;
 }
-/* Takes fd (closes it on failure). Readiness that is there already is reported. */
+/* Watches fd, which it takes (and closes on failure), for epoll's `events`. Reports at once what fd
+ * is ready for already. */
 int tx_watch_add(struct tx_watcher *watcher, struct tx_watch *watch, int fd, uint32_t events,
                  struct tt_error **err);
-/* Closes the descriptor; nothing when closed. */
+/* Ends the watch and closes its descriptor, if it has one. */
 void tx_watch_close(struct tx_watcher *watcher, struct tx_watch *watch);
-/* Nobody waits for it any more, but its event still matters. It is reclaimed when that comes; else
- * the watcher's end drops it. */
+/* Hands the watch to the watcher: its owner is done, but the event still matters. When the event
+ * comes, `ready` must call tx_watch_reclaim; if none comes, tx_watcher_free calls `drop`. */
 void tx_watch_abandon(struct tx_watcher *watcher, struct tx_watch *watch,
                       void (*drop)(struct tx_watch *watch));
 void tx_watch_reclaim(struct tx_watcher *watcher, struct tx_watch *watch);

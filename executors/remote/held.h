@@ -1,5 +1,6 @@
-/* A remote command's two output streams, which arrive over one connection: what came and was not
- * read yet, and the reads that wait. And its end, and who waits for that. Parts of a tt_process. */
+/* The parts of a struct tt_process that remote commands share: struct tx_held keeps output that
+ * nobody has read yet, and the reads that wait for more; struct tx_end is the command's end, and
+ * the one who waits for it. Loop thread. */
 #ifndef TX_HELD_H
 #define TX_HELD_H
 
@@ -9,26 +10,27 @@
 struct tx_held_read;
 struct tx_held_wait;
 
-/* Nothing is received while nobody reads; but an end may stand behind what was not read, and a
- * Docker daemon does not notice the end of anything in a container while one stream of it is stuck.
- * So a stream that is stuck is let through little by little, up to 32 MiB. */
+/* A command's two output streams, which arrive over one connection. Nothing more is received while
+ * nobody reads. But the command's end may stand behind output that nobody reads, and a Docker
+ * daemon notices no end in a container while one stream of it is stuck. So a stuck stream is let
+ * through little by little, up to 32 MiB. */
 struct tx_held {
     struct tt_loop *loop;
     struct tt_buf bytes[2];
     struct tx_held_read *reading[2];
     struct tt_error *error; /* why the streams broke */
-    bool over;              /* nothing more will come */
-    bool open;              /* what came may be given to readers */
-    bool hurry;             /* the command was told to end: let more through */
-    size_t more;            /* room beyond the usual */
+    bool over;              /* nothing more will arrive */
+    bool open;              /* readers may be given what arrived */
+    bool hurry;             /* the command is being terminated: let more through */
+    size_t more;            /* bytes that may be kept beyond the usual room */
     struct tt_timer stuck;
-    void (*wanted)(struct tx_held *held); /* somebody reads: there may be room again */
+    void (*wanted)(struct tx_held *held); /* somebody reads: tx_held_room may be true again */
 };
 
 void tx_held_add(struct tx_held *held, enum tt_stream stream, const char *bytes, size_t length);
 /* The streams ended, or broke (err is taken). */
 void tx_held_end(struct tx_held *held, struct tt_error *err);
-/* From now on readers get what is there. */
+/* From now on readers are given what has arrived. */
 void tx_held_open(struct tx_held *held);
 /* Whether more should be received now: neither stream is full. */
 bool tx_held_room(struct tx_held *held);
@@ -37,7 +39,7 @@ struct tt_op *tx_held_read(struct tx_held *held, struct tt_scope *scope, enum tt
                            size_t max);
 void tx_held_clear(struct tx_held *held);
 
-/* The end of a command: one waits for it. */
+/* The end of a command. At most one waits for it. */
 struct tx_end {
     bool reached;
     struct tx_held_wait *waiting;

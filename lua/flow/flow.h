@@ -9,8 +9,8 @@
  *     engine.c  require "tutti.engine": what the command line does with a workflow
  *     events.c  what happens in a run, told to the command line
  *
- * What is wrong with a declaration is raised where it stands, kind `invalid`; what only the whole
- * graph shows is found by tt_plan_check and names the place, too. */
+ * A mistake in a declaration is raised where it stands, kind `invalid`. A mistake that only the
+ * whole graph shows is found by tt_plan_check, whose error names the place, too. Loop thread. */
 #ifndef LT_FLOW_H
 #define LT_FLOW_H
 
@@ -21,17 +21,19 @@
 struct lt_ctx;
 struct lt_body;
 
-/* The userdata. `ctx.flow` is one, too: it adds to the tasks of a running function. */
+/* A workflow object: the userdata. `ctx.flow` is one, too, with the tasks that a running function
+ * adds. */
 struct lt_flow {
-    struct tt_plan *plan; /* held; of ctx.flow: NULL until a task is added */
-    struct lt_body *open; /* names that still wait for their table */
-    struct lt_ctx *ctx;   /* held; NULL: declared by a script */
+    struct tt_plan *plan; /* held; NULL: a ctx.flow without a task yet */
+    struct lt_body *open; /* tasks that still wait for their table */
+    struct lt_ctx *ctx;   /* held; of ctx.flow. NULL: declared by a script */
     struct tt_run *graph; /* the checked graph, for questions about it; NULL: not made or stale */
     char *dir;            /* the script's directory, absolute; NULL: not asked for yet */
-    bool running;         /* it was given to a run: later tasks would be lost */
+    bool running;         /* it was given to a run: tasks declared later would be lost */
 };
 
-/* A task's name that was said, while its table has not come. Owned by the flow. */
+/* A task of which only the name has come: `flow.task "name"` before its table. Owned by the flow.
+ */
 struct lt_body {
     struct lt_body *next, *prev;
     int line;
@@ -41,14 +43,14 @@ struct lt_body {
 
 struct lt_flow *lt_to_flow(lua_State *L, int index);    /* NULL when it is none */
 struct lt_flow *lt_check_flow(lua_State *L, int index); /* raises */
-/* Somebody wants something of the declared workflow at index. */
+/* Notes that somebody used the workflow at index: it is not forgotten (lt_flow_forgotten). */
 void lt_flow_asked(lua_State *L, int index);
-/* forgotten(): the name of a workflow that was declared and that nobody asked about; each is named
- * once; nil when there is none (any more). */
+/* The Lua function forgotten(): the name of a workflow that was declared and that nobody used, each
+ * once; nil when there is none left. */
 int lt_flow_forgotten(lua_State *L);
 /* Pushes a new workflow object for that plan (taken). */
 struct lt_flow *lt_push_flow(lua_State *L, struct tt_plan *plan, struct lt_ctx *ctx);
-/* 0, or an error: a name that never got its table. */
+/* 0, or an error that names a task whose table never came. */
 int lt_flow_check_open(const struct lt_flow *flow, struct tt_error **err);
 
 /* Reads the table at index as the task `body` and adds it, or its instances. Raises. */

@@ -1,10 +1,10 @@
 /* tutti.Error: errors as Lua values, and their way to C and back.
  *
- * A table with a metatable and the fields kind, message, cause, env, task, code, result, traceback
- * (those that apply). tostring gives "message: cause: …". The message begins with the user's
- * file:line. Errors raised with error("text") are turned into kind `script` where they leave a
- * task; a user's own tables pass unchanged and count as `script`, or as the contract's kind that
- * their field `kind` names. */
+ * A tutti.Error is a table with a metatable and those fields that apply of kind, message, cause,
+ * env, task, code, result, traceback. tostring gives "message: cause: …". The message begins with
+ * the user's file:line. An error raised with error("text") becomes a tutti.Error of kind `script`
+ * when it leaves its fiber. A table of the user's own stays as it is; it counts as `script`, or as
+ * the contract's kind that its field `kind` names. */
 #ifndef LT_ERROR_H
 #define LT_ERROR_H
 
@@ -13,25 +13,25 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* "deploy.lua:12: " for the innermost user frame, skipping C and the standard library; "" when
- * there is none. Pushes a string and returns it. */
+/* Pushes, and returns, the user's position: "deploy.lua:12: " for the innermost frame that is
+ * neither C nor in stdlib/; "" when there is none. */
 const char *lt_push_where(lua_State *L);
 
 /* Pushes a tutti.Error made from err (not taken), its causes with it; no position is added. */
 void lt_push_error(lua_State *L, const struct tt_error *err);
 /* Raises err (taken), with the user's position before its message. */
 _Noreturn void lt_raise(lua_State *L, struct tt_error *err);
-/* Raises a new one of that kind, with the user's position. */
+/* Raises a new tutti.Error of that kind, with the user's position before its message. */
 _Noreturn void lt_raisef(lua_State *L, enum tt_kind kind, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-/* Refuses an argument: kind `invalid`. */
+/* Refuses an argument: raises kind `invalid`. */
 #define lt_invalid(L, ...) lt_raisef(L, TT_INVALID, __VA_ARGS__)
-/* Puts the position before the message of the tutti.Error at the top of the stack and raises it. */
+/* Raises the tutti.Error at the top of the stack, with the user's position before its message. */
 _Noreturn void lt_raise_value(lua_State *L);
 
 /* The Lua error value at index as a new C error: kind, message and causes survive. */
 struct tt_error *lt_error_of(lua_State *L, int index);
-/* A Lua function: its argument, whatever was raised, as a person is told of it. */
+/* A Lua function: the text for people of its argument, whatever was raised. */
 int lt_error_text(lua_State *L);
 /* Replaces the value at the top by a tutti.Error when it is a string or another plain value;
  * tables and userdata stay. */

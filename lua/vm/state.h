@@ -1,5 +1,4 @@
-/* What vm.c, fiber.c, coro*.c, interrupt.c and overrun.c share, and nobody else includes: the state
- * of the running Lua code. */
+/* The state of the running Lua code. Only files of this folder include it. */
 #ifndef LT_STATE_H
 #define LT_STATE_H
 
@@ -10,8 +9,9 @@
 
 struct lt_fiber;
 
-/* The coroutines that are running now, innermost first. Lives on the C stack of whoever resumed;
- * a signal handler may walk it at any moment, so it is filled before it is linked. */
+/* A list of the coroutines that are running now, innermost first. A level lies on the C stack of
+ * whoever resumed its coroutine. A signal handler may walk the list at any moment, so a level is
+ * filled before it is linked. */
 struct lt_level {
     lua_State *L;
     struct lt_level *outer;
@@ -24,10 +24,10 @@ struct lt_vm {
     struct lt_fiber *current;          /* whose code is running; NULL between resumes */
     struct lt_level *volatile levels;  /* its coroutines; NULL between resumes */
     volatile sig_atomic_t interrupted; /* a signal came while Lua ran */
-    volatile sig_atomic_t overdue;     /* what runs has passed its deadline (overrun.c) */
+    volatile sig_atomic_t overdue;     /* the running fiber has passed its deadline (overrun.c) */
     bool forcing;                      /* a hook is raising an error */
-    bool awaiting;                     /* lt_await has yielded: tells it from a user's yield */
-    int blocked;                       /* resumes that an await could not yield across */
+    bool awaiting;                     /* the last yield was lt_await's and not the user's */
+    int blocked;                       /* how many running resumes an await cannot yield across */
     bool gc_stress;                    /* collect everything at each resume */
     bool operations_started;
     bool exiting;
@@ -43,8 +43,8 @@ struct lt_fiber {
     struct lt_vm *vm;
     struct lt_fiber *parent;  /* the fiber that spawned it and waits for it; NULL: nobody */
     struct tt_scope *scope;   /* what its operations run in */
-    struct tt_scope *cleanup; /* what those of cleanup code run in; made on first use */
-    lua_State *L;             /* anchored by thread_ref */
+    struct tt_scope *cleanup; /* what operations of cleanup code run in; made on first use */
+    lua_State *L;             /* its coroutine, which thread_ref keeps alive */
     int thread_ref, defers_ref;
     char *name, *traceback;
     struct tt_op *awaited;     /* owned */
@@ -58,7 +58,7 @@ struct lt_fiber {
     int values;             /* results on L's stack once ended */
     int cleaning;           /* > 0 while deferred functions run */
     int refusals;           /* awaits that were refused since it was cancelled */
-    int64_t cleaned_at;     /* ms, when its cleanup is stopped by force; 0 until it was cancelled */
+    int64_t cleaned_at;     /* monotonic ms: when cleanup is stopped by force; 0: not cancelled */
     bool failed, joined, dropped;
 };
 
@@ -76,7 +76,7 @@ enum {
 bool lt_thread_flag(lua_State *L, int flag);
 void lt_thread_set_flag(lua_State *L, int flag, bool on);
 
-/* The bodies of coroutines, to recognise their frames. */
+/* The C functions at the bottom of a fiber's and a coroutine's stack, to recognise their frames. */
 int lt_fiber_body(lua_State *L);
 int lt_coro_body(lua_State *L);
 /* "running", "normal", "suspended" or "dead", as L sees it. */
@@ -93,10 +93,9 @@ void lt_stop_current(struct lt_vm *vm);
 /* A coroutine is about to be resumed: it inherits a pending interruption. */
 void lt_enter_level(struct lt_vm *vm, struct lt_level *level, lua_State *L);
 
-/* The fiber is about to run: should it stay on the processor beyond its deadline, or beyond the
- * time for cleaning up once it was cancelled, it is stopped there. lt_overrun_end takes the alarm
- * away.
- */
+/* Sets an alarm for a fiber that is about to run: it is stopped should it keep the processor beyond
+ * its deadline or, once cancelled, beyond the time for cleaning up. lt_overrun_end takes the alarm
+ * away. */
 void lt_overrun_watch(struct lt_fiber *fiber);
 void lt_overrun_end(void);
 
@@ -106,7 +105,8 @@ void lt_drop_awaited(struct lt_fiber *fiber);
 
 enum { lt_cleanup_ms = 10000 }; /* how long cleanup may take once its fiber was cancelled */
 
-/* The scope where the current fiber's operations belong; raises when it was cancelled. */
+/* The scope for operations of the current fiber: its own, or that of cleanup. Raises the reason
+ * when the fiber was cancelled. */
 struct tt_scope *lt_fiber_scope(lua_State *L);
 
 int luaopen_tutti_coroutine(lua_State *L); /* replaces the functions of `coroutine` */

@@ -8,9 +8,9 @@
 
 #include "executors/ssh/config/options.h"
 
-/* Finishes with tx_ssh_settings_of. `options` outlive the operation. */
+/* Finishes with settings, see tx_ssh_settings_take. `options` outlive the operation. */
 struct tt_op *tx_ssh_resolve(struct tt_scope *scope, const struct tx_ssh_options *options);
-/* Takes them (the caller clears them); on success only. */
+/* Takes the settings out of a finished, successful operation; the caller clears them. */
 void tx_ssh_settings_take(struct tt_op *op, struct tx_ssh_settings *settings);
 
 /* The pure part: the output of `ssh -G` ("" for none) under the options. `home` is the user's home

@@ -88,7 +88,7 @@ void tx_host_release(struct tx_host *host)
 static bool find_jump(struct tx_host *host, struct tt_error **err)
 {
     if (host->jump || host->own.is.jump_env)
-        return true; /* ssh.c gave it */
+        return true; /* executors/ssh/ssh.c gave it */
     if (!host->settings.jump)
         return true;
     if (host->depth >= max_jumps) {

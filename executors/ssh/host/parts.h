@@ -1,7 +1,7 @@
 /* What the host's files share. A host and its pool of connections are one idea in several files
  * that call each other: host.c (the hosts, and the way to one), connect.c (new connections), link.c
- * (the connections, and the leases on them), request.c (who wants a channel), close.c. Internal to
- * this room. Loop thread. */
+ * (the connections, and the leases on them), request.c (requests for a channel), close.c
+ * (ending what nobody uses). Only they include it. Loop thread. */
 #ifndef TX_SSH_PARTS_H
 #define TX_SSH_PARTS_H
 
@@ -18,8 +18,8 @@ struct tx_link {
     unsigned refs;       /* the pool's, and the leases' */
     unsigned channels;   /* leased, the attached ones included */
     unsigned users;      /* leased, without the attached ones */
-    unsigned room;       /* how many it holds; 0: not known */
-    int64_t born, freed; /* freed: when a channel was last closed */
+    unsigned room;       /* channels that the connection holds; 0: not known */
+    int64_t born, freed; /* monotonic ms; freed: when a channel was last closed */
     struct tt_timer idle;
     struct tx_attached *attached;
 };
@@ -49,7 +49,7 @@ struct tx_host {
 
 /* --- host.c --- */
 
-/* Something changed: soon, who waits is served. */
+/* Something changed: serves the requests that wait, in a job. */
 void tx_host_settle(struct tx_host *host);
 /* Nobody waits for it to be resolved or connected to. */
 void tx_host_stop_reaching(struct tx_host *host, const struct tt_error *why);
@@ -58,7 +58,7 @@ void tx_host_stop_reaching(struct tx_host *host, const struct tt_error *why);
 
 /* Makes one more connection for the pool. */
 void tx_host_connect(struct tx_host *host);
-/* Gives up those that are being made. */
+/* Gives up connections that are being made. */
 void tx_host_stop_connecting(struct tx_host *host, const struct tt_error *why);
 size_t tx_host_connecting(const struct tx_host *host); /* how many */
 
@@ -66,12 +66,13 @@ size_t tx_host_connecting(const struct tx_host *host); /* how many */
 
 /* Puts a session (taken) into the pool. */
 struct tx_link *tx_link_new(struct tx_host *host, struct tx_session *session);
-/* It gets no new channels. Its leases go on. */
+/* Takes the link out of the pool: it gets no new channels, its leases go on. */
 void tx_link_leave(struct tx_link *link);
 void tx_link_unref(struct tx_link *link);
-/* One that takes another channel, or NULL. */
+/* A link that takes another channel, or NULL. */
 struct tx_link *tx_link_with_room(const struct tx_host *host);
-/* A channel more, or less, is on it (each holds the link); attached: for no use of its own. */
+/* Counts one more, or one less, channel on the link; each holds a reference. `attached`: it does
+ * not keep the connection in use. */
 void tx_link_take_place(struct tx_link *link, bool attached);
 void tx_link_give_place(struct tx_link *link, bool attached);
 /* Takes the channel, and a place that was taken for it. */
@@ -79,9 +80,9 @@ struct tx_lease *tx_lease_new(struct tx_link *link, struct tx_channel *channel, 
 
 /* --- request.c --- */
 
-/* Gives those who wait a connection with room, and asks for more connections. */
+/* Gives waiting requests a connection with room, and makes more connections. */
 void tx_requests_serve(struct tx_host *host);
-/* Ends those that wait for a connection. */
+/* Fails the requests that wait for a connection. */
 void tx_requests_fail(struct tx_host *host, const struct tt_error *why);
 
 #endif

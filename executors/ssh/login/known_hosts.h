@@ -30,7 +30,7 @@ struct tx_known_keys {
 typedef bool tx_hmac_sha1(const unsigned char *salt, size_t salt_length, const char *name,
                           unsigned char digest[20]);
 
-/* Adds the keys that the text has for one of the names (as from tx_known_names). `file` is for
+/* Adds the keys that the text has for one of the names (each as from tx_known_name). `file` is for
  * messages. Without hmac hashed lines do not match. */
 void tx_known_read(struct tx_known_keys *keys, const char *text, size_t length, const char *file,
                    const char *const *names, size_t name_count, tx_hmac_sha1 *hmac);

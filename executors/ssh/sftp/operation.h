@@ -1,5 +1,6 @@
 /* What the file operations of an ssh environment share: one that asks the host's SFTP client, with
- * the type of its result. Who makes one owns it as its tt_op. Internal to this room. Loop thread.
+ * the type of its result. Who makes one owns it as its tt_op. Only files of this folder include it.
+ * Loop thread.
  */
 #ifndef TX_SFTP_OPERATION_H
 #define TX_SFTP_OPERATION_H

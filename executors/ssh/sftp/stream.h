@@ -1,6 +1,6 @@
 /* Files of an ssh host as streams, read ahead and written behind, and the removal of trees.
- * Internal to this room: open_write.c finds what stands there and makes the temporary, write.c
- * fills it and renames it over. Loop thread. */
+ * Only these files of this folder include it: open_write.c finds what stands there and makes the
+ * temporary, write.c fills it and renames it over. Loop thread. */
 #ifndef TX_SSH_STREAM_H
 #define TX_SSH_STREAM_H
 
