@@ -1,6 +1,8 @@
 /* An agent's answers: what is read over the socket is the message that its length announces, or an
  * error; what a message says is what a plain reader finds in it. The first byte says where the
- * answer is sent in two pieces. */
+ * answer is sent in two pieces.
+ *
+ * inputs: 1000 */
 #include "core/async/op.h"
 #include "core/async/scope.h"
 #include "executors/ssh/login/agent.h"

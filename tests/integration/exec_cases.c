@@ -135,7 +135,7 @@ void exec_timeout_kills_the_group(void **state)
     struct tt_result *r = run_command(exec_env, &command, &options);
     assert_result(r, TT_TIMEOUT);
     assert_string_equal(r->out.data, "began\n");
-    assert_true(tt_loop_now(loop) - from < 5000);
+    assert_in_range(tt_loop_now(loop) - from, 2300, 15000);
     tt_result_release(r);
     tt_command_clear(&command);
     r = run_shell(exec_env, "ps | grep '[s]leep 773' || echo none");
@@ -156,7 +156,7 @@ void exec_quick_end_by_term(void **state)
     int64_t from = tt_loop_now(loop);
     struct tt_result *r = run_command(exec_env, &command, &options);
     assert_result(r, TT_TIMEOUT);
-    assert_true(tt_loop_now(loop) - from < 5000);
+    assert_in_range(tt_loop_now(loop) - from, 300, 9000);
     tt_result_release(r);
     tt_command_clear(&command);
 }
@@ -169,7 +169,7 @@ void exec_background_child(void **state)
     assert_result(r, TT_EXIT);
     assert_int_equal(r->code, 4);
     assert_string_equal(r->out.data, "done\n");
-    assert_true(tt_loop_now(loop) - from < 5000);
+    assert_true(tt_loop_now(loop) - from < 15000);
     tt_result_release(r);
     r = run_shell(exec_env, "ps | grep '[s]leep 7$' | wc -l");
     assert_result(r, TT_OK);
