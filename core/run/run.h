@@ -138,7 +138,7 @@ enum tt_input_type {
      * it never will be, and the task fails by that outcome. A grant that came too late is given
      * back (TT_FX_RELEASE). */
     TT_IN_GRANTED,
-    /* The set granted as `op` is not held any more; the outcome (kind `expired`) tells why. The
+    /* The set granted as `op` is not held any more; the outcome (the outcome's kind) tells why. The
      * attempt that relied on it is cancelled, and fails by that outcome. */
     TT_IN_REVOKED,
     /* The operation `op` has ended. Refused when no such operation runs. */

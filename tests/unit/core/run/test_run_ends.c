@@ -376,6 +376,58 @@ static void time_does_not_go_back(void **state)
     story_free(&s);
 }
 
+/* What was granted is taken away: the attempt is cancelled and has failed by that, and is tried
+ * again like other failures. */
+static void slots_are_revoked(void **state)
+{
+    (void)state;
+    struct story s =
+        STORY(NULL, {.name = "a", .has_run = true, .retry = {.retries = 1, .first = 5}});
+    struct tt_input revoked = {.type = TT_IN_REVOKED,
+                               .op = s.ops[0] - 1, /* by which it asked */
+                               .outcome = {.kind = TT_LOST, .code = -1, .value = 9}};
+    expect(&s, "a:run");
+    revoked.outcome.kind = TT_OK;
+    assert_int_equal(tell(&s, 1, revoked), -TT_INVALID);
+    revoked.outcome.kind = TT_CONNECT;
+    assert_int_equal(tell(&s, 1, revoked), 0);
+    assert_int_equal(tell(&s, 1, revoked), 0); /* once is enough */
+    expect(&s, "a!run");
+    bad(&s, 2, "a", TT_CANCELLED);
+    expect(&s, "a~7");
+    tick(&s, 7);
+    expect(&s, "a:run");
+    assert_int_equal(tell(&s, 8, revoked), 0); /* of the attempt before */
+    expect(&s, "");
+    revoked.op = s.ops[0] - 1;
+    assert_int_equal(tell(&s, 8, revoked), 0);
+    expect(&s, "a!run");
+    ok(&s, 9, "a"); /* it had ended well before it heard: nothing is left to do */
+    expect(&s, "a=completed END completed");
+    story_free(&s);
+}
+
+/* Slots that can never be had fail the task; a grant that nobody wants any more is given back. */
+static void slots_never_granted_or_too_late(void **state)
+{
+    (void)state;
+    struct tt_task_spec specs[] = {{.name = "a", .has_run = true}, {.name = "b", .has_run = true}};
+    struct tt_run *run = tt_run_new(&(struct tt_run_options){.on_failure = TT_ON_FAILURE_CANCEL});
+    const struct tt_effect *fx;
+    assert_int_equal(tt_run_add(run, specs, 2, NULL, NULL), 0);
+    assert_int_equal(tt_run_tell(run, &(struct tt_input){.type = TT_IN_STARTED}, NULL), 0);
+    assert_int_equal(tt_run_take(run, &fx), 2);
+    assert_int_equal(fx[0].type, TT_FX_ACQUIRE);
+    struct tt_input a = {.type = TT_IN_GRANTED, .op = fx[0].op, .outcome = {TT_INVALID, 0, -1, 3}};
+    struct tt_input b = {.type = TT_IN_GRANTED, .op = fx[1].op, .outcome.code = -1};
+    assert_int_equal(tt_run_tell(run, &a, NULL), 0);
+    assert_int_equal(tt_run_status(run), TT_RUN_FAILED); /* b was cancelled in its line */
+    tt_run_take(run, &fx);
+    assert_int_equal(tt_run_tell(run, &b, NULL), 0); /* after the end: nothing */
+    assert_int_equal(tt_run_take(run, &fx), 0);
+    tt_run_free(run);
+}
+
 /* A hundred thousand tasks, most of them added one at a time by the one before: any work in
  * proportion to the run at each event would take minutes. */
 static void a_large_run_is_quick(void **state)
@@ -451,6 +503,8 @@ int main(void)
         cmocka_unit_test(groups_and_only),
         cmocka_unit_test(the_critical_path),
         cmocka_unit_test(time_does_not_go_back),
+        cmocka_unit_test(slots_are_revoked),
+        cmocka_unit_test(slots_never_granted_or_too_late),
         cmocka_unit_test(a_large_run_is_quick),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
