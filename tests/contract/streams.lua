@@ -15,7 +15,7 @@ t.describe("streams", function()
   end)
   it("yes broken off after one line ends at once", function(env)
     local mark = suite.unique_sleep()
-    local p = env:spawn { "yes", mark }
+    local p = env:spawn("yes " .. mark)
     t.eq(p:lines()(), mark)
     p:kill()
     t.eq(p:wait().kind, "signal")
