@@ -70,7 +70,7 @@ t.describe("nothing is left running", function()
     local r = env:try { sh = "sleep 880004; true", timeout = "300ms" }
     t.eq(r.kind, "timeout")
     t.eq(ssh.count "sleep 880004", 0)
-    t.between(r.duration, 0.3, 12)
+    t.ok(r.duration < 12)
   end)
   t.it("after a timeout that TERM does not end", function()
     local r = env:try { sh = "trap '' TERM; sleep 880005 & sleep 880005; sleep 880005", timeout = "200ms",

@@ -9,7 +9,7 @@ local function fleet()
   t.write(server.dir .. "/known_hosts", ("[127.*]:%d %s"):format(server.port,
     t.slurp(server.dir .. "/host_ed25519.pub")))
   t.write(server.dir .. "/config",
-    ("Host 127.*\n  User %s\n  Port %d\n  IdentityFile %s/id_ed25519\n  IdentitiesOnly yes\n"
+    ("Host 127.*\n  User %s\n  Port %d\n  IdentityFile %s/id_ed25519\n  IdentitiesOnly yes\n  ConnectTimeout 150\n"
       .. "  UserKnownHostsFile %s/known_hosts\n")
     :format(ssh.user, server.port, server.dir, server.dir))
   return function(...)
