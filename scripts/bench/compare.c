@@ -4,7 +4,12 @@
  * Every command runs once to warm up, and then all run in turn, ROUNDS times, so that what else the
  * machine does falls on all alike. For each it prints one line, medians of the rounds:
  *     LABEL WALL_MS CPU_MS PEAK_KIB
- * stdin and stdout of the commands are /dev/null. A command that fails ends it with code 1. */
+ * stdin and stdout of the commands are /dev/null. A command that fails ends it with code 1.
+ *
+ * With TUTTI_BENCH_BEFORE, the path of an earlier tutti, a command in whose arguments the path in TUTTI
+ * stands runs with that one, too, right after. For each of those there is a line
+ *     LABEL.before WALL_MS CPU_MS PEAK_KIB RATIO
+ * where RATIO is the median, over the rounds, of the wall time of now divided by that of before. */
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
@@ -28,6 +33,7 @@ struct figures {
 struct command {
     char *label, **argv;
     struct figures *runs;
+    struct command *now; /* of the one before: the command that it is a twin of */
 };
 
 static double now_ms(void)
@@ -73,14 +79,67 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+static double median_of(double *values, int n)
+{
+    qsort(values, (size_t)n, sizeof *values, by_value);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
 /* The median of one field, `offset` doubles into each of the rounds. */
 static double median(const struct figures *runs, int rounds, int offset)
 {
     static double values[max_rounds];
     for (int i = 0; i < rounds; i++)
         values[i] = ((const double *)&runs[i])[offset];
-    qsort(values, (size_t)rounds, sizeof *values, by_value);
-    return rounds % 2 ? values[rounds / 2] : (values[rounds / 2 - 1] + values[rounds / 2]) / 2;
+    return median_of(values, rounds);
+}
+
+static double median_ratio(const struct figures *runs, const struct figures *before, int rounds)
+{
+    static double values[max_rounds];
+    for (int i = 0; i < rounds; i++)
+        values[i] = runs[i].wall / before[i].wall;
+    return median_of(values, rounds);
+}
+
+/* `text` with `path` in it replaced; itself without. */
+static char *replaced(char *text, const char *path, const char *by)
+{
+    const char *at = strstr(text, path);
+    char *made;
+    if (!at)
+        return text;
+    if (asprintf(&made, "%.*s%s%s", (int)(at - text), text, by, at + strlen(path)) < 0)
+        exit(1);
+    return made;
+}
+
+/* Makes the twin of `command` that runs the tutti before; false where it runs none. */
+static bool twin(struct command *command, struct command *twin)
+{
+    const char *path = getenv("TUTTI"), *before = getenv("TUTTI_BENCH_BEFORE");
+    size_t n = 0;
+    bool any = false;
+    if (!path || !before || !*before)
+        return false;
+    while (command->argv[n])
+        n++;
+    *twin = (struct command){.argv = calloc(n + 1, sizeof(char *)), .now = command};
+    if (!twin->argv || asprintf(&twin->label, "%s.before", command->label) < 0)
+        exit(1);
+    for (size_t i = 0; i < n; i++) {
+        twin->argv[i] = replaced(command->argv[i], path, before);
+        any = any || twin->argv[i] != command->argv[i];
+    }
+    return any;
+}
+
+static struct figures *room(int rounds)
+{
+    struct figures *runs = calloc((size_t)rounds, sizeof *runs);
+    if (!runs)
+        exit(1);
+    return runs;
 }
 
 static int usage(void)
@@ -92,21 +151,22 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-    struct command commands[max_commands];
+    struct command commands[max_commands] = {0};
     int count = 0, rounds = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 0;
     if (rounds < 1 || rounds > max_rounds)
         return usage();
     for (int i = 2; i < argc; i++)
         if (strcmp(argv[i], "---") == 0) {
             argv[i] = NULL; /* ends the argv before it */
-            if (i + 2 >= argc || count == max_commands)
+            if (i + 2 >= argc || count == max_commands / 2)
                 return usage();
             commands[count].label = argv[i + 1];
             commands[count].argv = &argv[i + 2];
-            commands[count].runs = calloc((size_t)rounds, sizeof(struct figures));
-            if (!commands[count++].runs)
-                return 1;
+            commands[count++].runs = room(rounds);
         }
+    for (int c = 0, n = count; c < n; c++)
+        if (twin(&commands[c], &commands[count]))
+            commands[count++].runs = room(rounds);
     for (int c = 0; c < count; c++)
         run(&commands[c]);
     for (int i = 0; i < rounds; i++)
@@ -114,9 +174,12 @@ int main(int argc, char **argv)
             commands[c].runs[i] = run(&commands[c]);
     for (int c = 0; c < count; c++) {
         const struct figures *runs = commands[c].runs;
-        printf("%s %.4f %.4f %.0f\n", commands[c].label, median(runs, rounds, 0),
+        const struct command *now = commands[c].now;
+        printf("%s %.4f %.4f %.0f", commands[c].label, median(runs, rounds, 0),
                median(runs, rounds, 1), median(runs, rounds, 2));
-        free(commands[c].runs);
+        if (now)
+            printf(" %.4f", median_ratio(now->runs, runs, rounds));
+        putchar('\n');
     }
     return count ? 0 : usage();
 }

@@ -2,7 +2,8 @@
 # A row finds TUTTI (the release binary), BENCH (the folder of the bench programs), DIR (a scratch folder of
 # its own, the current one), TOP (the top of the tree), and says
 #     title TEXT
-#     compare ROUNDS --- LABEL COMMAND ARG… --- LABEL COMMAND ARG…     times them in turn
+#     compare ROUNDS --- LABEL COMMAND ARG… --- LABEL COMMAND ARG…     times them in turn; with a BINARY before, shows
+#                                                  how long those that run tutti take beside the same with it
 #     wall LABEL / cpu LABEL / peak LABEL          a median of the last compare: ms, ms, KiB
 #     figure LABEL VALUE UNIT                      shows a measured value
 #     at_most TEXT VALUE LIMIT / at_least TEXT VALUE LIMIT     a budget: ok or OVER
@@ -13,7 +14,10 @@ set -eu
 
 title() { printf '\n%s\n' "$*"; }
 
-compare() { "$BENCH/compare" "$@" >"$DIR/.compared"; }
+compare() {
+    "$BENCH/compare" "$@" >"$DIR/.compared"
+    awk '$5 { printf "  %-34s %12.3f times before\n", $1, $5 }' "$DIR/.compared" | sed 's/\.before / /'
+}
 column() { awk -v label="$1" -v n="$2" '$1 == label { print $n; found = 1 } END { exit !found }' "$DIR/.compared"; }
 wall() { column "$1" 2; }
 cpu() { column "$1" 3; }
