@@ -2,6 +2,7 @@
 
 #include "core/base/alloc.h"
 #include "core/base/buf.h"
+#include "core/base/names.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,8 +25,7 @@ struct tt_plan {
     struct chunk *secrets; /* wiped before they are freed */
     struct tt_task **tasks;
     uint32_t count, room;
-    uint32_t *table; /* index + 1 by the name's hash; 0: free */
-    uint32_t table_size;
+    struct tt_names *task_names; /* a task's number in it is its index */
     struct tt_param **params;
     uint32_t param_count;
     char **interned;
@@ -42,6 +42,7 @@ struct tt_plan *tt_plan_new(struct tt_script_host *host, const char *name, const
 {
     struct tt_plan *plan = tt_zalloc(sizeof *plan);
     plan->refs = 1;
+    plan->task_names = tt_names_new();
     plan->host = host;
     plan->line = line;
     plan->name = tt_plan_text(plan, name, strlen(name));
@@ -77,7 +78,7 @@ void tt_plan_release(struct tt_plan *plan)
     free_chunks(plan->chunks, false);
     free_chunks(plan->secrets, true);
     free(plan->tasks);
-    free(plan->table);
+    tt_names_free(plan->task_names);
     free(plan->params);
     free(plan->interned);
     free(plan->envs);
@@ -177,40 +178,11 @@ struct tt_task_more *tt_task_need_more(struct tt_plan *plan, struct tt_task *tas
     return task->more;
 }
 
-static uint32_t hash(const char *name)
-{
-    uint32_t h = 2166136261u;
-    for (; *name; name++)
-        h = (h ^ (unsigned char)*name) * 16777619u;
-    return h ^ (h >> 15);
-}
-
-static uint32_t *table_slot(const struct tt_plan *plan, const char *name)
-{
-    uint32_t mask = plan->table_size - 1;
-    for (uint32_t at = hash(name) & mask;; at = (at + 1) & mask) {
-        uint32_t entry = plan->table[at];
-        if (!entry || strcmp(plan->tasks[entry - 1]->name, name) == 0)
-            return &plan->table[at];
-    }
-}
-
-static void table_grow(struct tt_plan *plan)
-{
-    plan->table_size = plan->table_size ? plan->table_size * 2 : 64;
-    free(plan->table);
-    plan->table = tt_zalloc(plan->table_size * sizeof *plan->table);
-    for (uint32_t i = 0; i < plan->count; i++)
-        *table_slot(plan, plan->tasks[i]->name) = i + 1;
-}
-
 int tt_plan_add(struct tt_plan *plan, struct tt_task *task, struct tt_error **err)
 {
-    if (plan->count + 1 > plan->table_size / 2)
-        table_grow(plan);
-    uint32_t *slot = table_slot(plan, task->name);
-    if (*slot) {
-        const struct tt_task *first = plan->tasks[*slot - 1];
+    uint32_t number = tt_names_add(plan->task_names, task->name);
+    if (number < plan->count) {
+        const struct tt_task *first = plan->tasks[number];
         return tt_fail(err, TT_INVALID,
                        "%s:%d: task \"%s\" is declared twice: the first time at %s:%d", task->file,
                        task->line, task->name, first->file, first->line);
@@ -220,7 +192,6 @@ int tt_plan_add(struct tt_plan *plan, struct tt_task *task, struct tt_error **er
         plan->tasks = tt_reallocarray(plan->tasks, plan->room, sizeof(struct tt_task *));
     }
     plan->tasks[plan->count++] = task;
-    *slot = plan->count;
     return 0;
 }
 
@@ -291,8 +262,8 @@ const struct tt_task *tt_plan_task(const struct tt_plan *plan, uint32_t index)
 
 const struct tt_task *tt_plan_find(const struct tt_plan *plan, const char *name)
 {
-    uint32_t *slot = plan->count ? table_slot(plan, name) : NULL;
-    return slot && *slot ? plan->tasks[*slot - 1] : NULL;
+    uint32_t number = tt_names_find(plan->task_names, name);
+    return number == TT_NO_NAME ? NULL : plan->tasks[number];
 }
 
 uint32_t tt_plan_param_count(const struct tt_plan *plan)

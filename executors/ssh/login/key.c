@@ -1,8 +1,8 @@
 #include "executors/ssh/login/key.h"
 
 #include "core/base/alloc.h"
+#include "core/base/base64.h"
 #include "core/base/fault.h"
-#include "executors/ssh/login/known_hosts.h"
 #include "executors/ssh/wire/lib.h"
 #include "executors/ssh/wire/pack.h"
 

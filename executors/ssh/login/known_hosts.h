@@ -55,8 +55,4 @@ enum tx_known_verdict tx_known_check(const struct tx_known_keys *keys, const cha
 char *tx_known_line(const char *name, const char *type, const void *key, size_t length,
                     const unsigned char *salt, tx_hmac_sha1 *hmac);
 
-/* Base64 without line breaks. Decoding refuses anything else (returns false). */
-void tt_base64_add(struct tt_buf *out, const void *bytes, size_t length, bool pad);
-bool tt_base64_read(struct tt_buf *out, const char *text, size_t length);
-
 #endif

@@ -1,4 +1,5 @@
 /* known_hosts: what matches, what does not, what is judged. */
+#include "core/base/base64.h"
 #include "executors/ssh/config/config.h"
 #include "executors/ssh/config/destination.h"
 #include "executors/ssh/login/known_hosts.h"
