@@ -141,7 +141,6 @@ struct lt_run *lt_read_run(lua_State *L, const char *what, bool streamed)
 {
     const struct lt_env_defaults *defaults = NULL;
     lt_check_env(L, &defaults);
-    struct tt_error *err = NULL;
     if (lua_type(L, 2) != LUA_TSTRING && !lua_istable(L, 2))
         lt_invalid(L, "%s: the command must be a string or a table, got %s", what,
                    lt_describe(L, 2));
@@ -154,8 +153,6 @@ struct lt_run *lt_read_run(lua_State *L, const char *what, bool streamed)
     else
         read_line(L, run, what, 2, 3, top - 2);
     run->with.command.stdin_open = streamed ? !run->stdin_off : run->input != NULL;
-    if (tt_command_check(&run->with.command, &err) < 0)
-        lt_raise(L, err);
     lua_settop(L, top + 1);
     return run;
 }
