@@ -7,9 +7,9 @@
  * stdin and stdout of the commands are /dev/null. A command that fails ends it with code 1.
  *
  * With TUTTI_BENCH_BEFORE, the path of an earlier tutti, a command in whose arguments the path in
- * TUTTI stands runs with that one, too, right after. For each of those there is a line LABEL.before
- * WALL_MS CPU_MS PEAK_KIB RATIO where RATIO is the median, over the rounds, of the wall time of now
- * divided by that of before. */
+ * TUTTI stands runs with that one, too, right after. Each of those has one more line:
+ *     LABEL.before WALL_MS CPU_MS PEAK_KIB RATIO
+ * RATIO is the median, over the rounds, of the wall time of now divided by that of before. */
 #include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
